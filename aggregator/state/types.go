@@ -1,0 +1,85 @@
+package state
+
+import "github.com/eider-analytics/eider/shared"
+
+// Segment is one immutable Parquet file of events that the manifest lists.
+type Segment struct {
+	ID        string `json:"id"`         // unique for ever; the file's name without .parquet
+	SiteID    string `json:"site_id"`    // every row's site
+	Date      string `json:"date"`       // yyyy-mm-dd, the site's local day under Zone
+	Path      string `json:"path"`       // relative to the lake's directory, with slashes
+	Rows      int64  `json:"rows"`       //
+	Bytes     int64  `json:"bytes"`      // of the file
+	MinTime   int64  `json:"min_time"`   // µs since 1970, of the rows' event times
+	MaxTime   int64  `json:"max_time"`   // µs since 1970, included
+	Zone      string `json:"zone"`       // IANA name in force when the rows came in
+	Schema    int    `json:"schema"`     // of the Parquet columns
+	CreatedAt int64  `json:"created_at"` // µs since 1970
+}
+
+// Manifest is the set of live segments at one version, and the spool position
+// up to which their rows make the spool superfluous.
+type Manifest struct {
+	Segments     []Segment // ordered by site, date, creation
+	SpoolThrough uint64    // last spool position that is covered; 0 = none
+	Version      uint64    // grows by one with each commit; 0 = nothing was ever committed
+}
+
+// Mark says how far one epoch of an edge was accepted. Everything before
+// Expected is durable here.
+type Mark struct {
+	Edge       shared.EdgeID `json:"edge"`
+	Epoch      shared.Epoch  `json:"epoch"`
+	EpochFirst uint64        `json:"epoch_first"`
+	Expected   uint64        `json:"expected"` // next sequence to accept
+	Accepted   uint64        `json:"accepted"` // cumulative, of this epoch
+	Rejected   uint64        `json:"rejected"`
+	Lost       uint64        `json:"lost"`
+}
+
+// Edge is what is known of one edge.
+type Edge struct {
+	ID       shared.EdgeID   `json:"id"`
+	Name     string          `json:"name"`
+	Version  string          `json:"version"`
+	LastSeen int64           `json:"last_seen"` // µs since 1970, our clock
+	SkewMS   int64           `json:"skew_ms"`
+	Epoch    shared.Epoch    `json:"epoch"`
+	Counters shared.Counters `json:"counters"` // of its newest batch header
+}
+
+// Incident is a span of time in which events of an edge were dropped or lost:
+// what the dashboard calls incomplete. Each loss is reported once; spans of one
+// edge and reason that touch are merged and their counts added.
+type Incident struct {
+	Edge   shared.EdgeID `json:"edge"`
+	Reason string        `json:"reason"` // a DropReason's or LossReason's name
+	From   int64         `json:"from"`   // µs since 1970
+	To     int64         `json:"to"`     // µs since 1970, included
+	Count  uint64        `json:"count"`
+}
+
+// Site is one entry of the registry.
+type Site struct {
+	ID        string   `json:"id"` // generated and safe in a path
+	UUID      string   `json:"uuid"`
+	Domains   []string `json:"domains"`
+	Name      string   `json:"name"`
+	Zone      string   `json:"zone"`       // IANA name
+	CreatedAt int64    `json:"created_at"` // µs since 1970
+	Origin    string   `json:"origin"`     // "caddyfile", "operator"
+}
+
+// Commit is one atomic change of the manifest and everything that moves with
+// it.
+type Commit struct {
+	Add    []Segment
+	Remove []string // segment ids
+	Marks  []Mark
+	Edges  []Edge
+	// Incidents are new ones; they are merged with those already there.
+	Incidents []Incident
+	// SpoolThrough is the last spool position whose rows are in segments. 0
+	// leaves it as it is.
+	SpoolThrough uint64
+}
