@@ -1,0 +1,173 @@
+package classify
+
+import "strings"
+
+// Dest is what Sec-Fetch-Dest says a request is for. Browsers send it to
+// trustworthy origins only, so that unknown proves nothing on plain http.
+type Dest uint8
+
+// The destinations.
+const (
+	DestUnknown  Dest = iota
+	DestDocument      // the page itself
+	DestFrame         // iframe, frame, embed, object, fencedframe
+	DestScripted      // fetch, XHR, workers, and anything that is not listed
+	DestResource      // image, style, script, font, audio, video, track, …
+)
+
+// Accept is what a request's Accept header wants.
+type Accept uint8
+
+// The answers of Accept.
+const (
+	AcceptUnknown Accept = iota // absent, or */* alone: no help
+	AcceptHTML                  // names text/html or application/xhtml+xml
+	AcceptOther                 // names something else
+)
+
+// Range says which part of a file is wanted.
+type Range uint8
+
+// The ranges.
+const (
+	RangeNone  Range = iota
+	RangeStart       // from byte 0, and more than a look at the first two bytes
+	RangeLater       // anything else, and what can't be read
+)
+
+// Signals is what the headers of a request say about its purpose, reduced to
+// what the rules ask. The zero value knows nothing.
+type Signals struct {
+	Dest      Dest
+	Accept    Accept
+	Range     Range
+	Prefetch  bool // fetched ahead: prefetch, prerender, preview
+	Fragment  bool // asks for a part of a page
+	WebSocket bool // a handshake
+}
+
+// ReadSignals reads the headers of a request, whose keys must be canonical as
+// net/http makes them. It keeps nothing of them.
+func ReadSignals(header map[string][]string) Signals {
+	var s Signals
+	for name, values := range header {
+		if len(values) > 0 {
+			s.Note(name, values[0])
+		}
+	}
+	return s
+}
+
+// Note takes in one header by its canonical name, for callers that walk over
+// the headers themselves. What is no signal is ignored.
+func (s *Signals) Note(name, value string) {
+	switch name {
+	case "Accept":
+		s.Accept = accept(value)
+	case "Range":
+		s.Range = parseRange(value)
+	case "Sec-Fetch-Dest":
+		s.Dest = dest(value)
+	case "Upgrade", ":protocol": // the latter is how HTTP/2 and /3 spell it
+		s.WebSocket = s.WebSocket || strings.EqualFold(value, "websocket")
+	case "Sec-Purpose", "Purpose", "X-Purpose", "X-Sec-Purpose", "X-Moz":
+		s.Prefetch = s.Prefetch || ahead(value)
+	case "Next-Router-Prefetch":
+		s.Prefetch = true
+	case "X-Requested-With":
+		// Android web views send their app's name here on every request; that
+		// is a reader.
+		s.Fragment = s.Fragment || strings.EqualFold(value, "XMLHttpRequest")
+	case "Hx-Request", "X-Pjax", "X-Inertia":
+		s.Fragment = s.Fragment || !strings.EqualFold(value, "false")
+	case "Turbo-Frame", "Rsc", "Next-Router-State-Tree":
+		s.Fragment = true
+	}
+}
+
+// dest maps the value of Sec-Fetch-Dest. Source: the Fetch standard's list of
+// request destinations.
+func dest(value string) Dest {
+	switch value {
+	case "":
+		return DestUnknown
+	case "document":
+		return DestDocument
+	case "iframe", "frame", "embed", "object", "fencedframe":
+		return DestFrame
+	case "image", "style", "script", "font", "audio", "video", "track", "manifest", "xslt", "audioworklet",
+		"paintworklet", "dictionary", "speculationrules":
+		return DestResource
+	}
+	return DestScripted
+}
+
+// ahead reads the marks of a page that is fetched before anybody asked for
+// it: "prefetch", "prefetch;prerender", "preview" (Safari's top sites),
+// "prefetch;anonymous-client-ip".
+func ahead(value string) bool {
+	return containsFold(value, "prefetch") || containsFold(value, "prerender") || containsFold(value, "preview")
+}
+
+func accept(value string) Accept {
+	switch {
+	case containsFold(value, "text/html"), containsFold(value, "application/xhtml+xml"):
+		return AcceptHTML
+	case value == "", value == "*/*":
+		return AcceptUnknown
+	}
+	return AcceptOther
+}
+
+// parseRange tells whether a Range begins at byte 0. A request for the first
+// byte or two is a player's probe, which asks again from 0 right after.
+func parseRange(value string) Range {
+	const from0 = "bytes=0-"
+	switch {
+	case value == "":
+		return RangeNone
+	case len(value) < len(from0) || !strings.EqualFold(value[:len(from0)], from0):
+		return RangeLater
+	}
+	switch value[len(from0):] {
+	case "0", "1":
+		return RangeLater
+	}
+	return RangeStart
+}
+
+// fragmentURI tells parts of pages that a framework asks for by their address:
+// Next.js' data and React server components.
+func fragmentURI(path, query string) bool {
+	if strings.Contains(path, "/_next/data/") {
+		return true
+	}
+	return query != "" && (strings.HasPrefix(query, "_rsc=") || strings.Contains(query, "&_rsc="))
+}
+
+// containsFold is strings.Contains for ASCII in any case; part is lower case.
+func containsFold(s, part string) bool {
+	for i := 0; i+len(part) <= len(s); i++ {
+		if equalFold(s[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
+}
+
+// equalFold is strings.EqualFold for ASCII; lower is lower case.
+func equalFold(s, lower string) bool {
+	if len(s) != len(lower) {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
