@@ -1,0 +1,290 @@
+package enrich
+
+import (
+	"strings"
+
+	"github.com/eider-analytics/eider/shared"
+)
+
+// BotInfo says which automaton a user agent names, and why it is taken for
+// one. Empty text is unknown.
+type BotInfo struct {
+	Name      string // "Googlebot"
+	Category  string // one of the categories below
+	Operator  string // "Google"
+	AIPurpose string // of [CategoryAI]: training, search, user_fetch, agent
+	Reason    string // one of the reasons below
+	Token     string // the product token that gave it away: "Googlebot/2.1"
+}
+
+// The reasons for taking a user agent for an automaton's. They are stored with
+// each event, so that a better rule can re-label history.
+const (
+	ReasonNoUserAgent  = "no_user_agent"  // missing, blank, or the placeholder of a log
+	ReasonKnownAgent   = "known_agent"    // on our list
+	ReasonSelfDeclared = "self_declared"  // calls itself bot, crawler, …, or gives a contact address
+	ReasonNotABrowser  = "not_a_browser"  // nothing that a browser would send
+	ReasonBrowser      = "browser"        // of a likely person: nothing against it
+	ReasonUnlisted     = "unlisted_agent" // recorded as a bot by somebody with more knowledge
+)
+
+// The categories of automata.
+const (
+	CategorySearch     = "search"
+	CategoryAI         = "ai"
+	CategorySEO        = "seo"
+	CategoryPreview    = "preview" // link previews of networks and messengers
+	CategoryFeed       = "feed"
+	CategoryMonitor    = "monitor"
+	CategoryArchive    = "archive"
+	CategoryAds        = "advertising"
+	CategorySecurity   = "security"
+	CategoryHeadless   = "headless"
+	CategoryLibrary    = "library"
+	CategoryDownloader = "downloader"
+	CategoryOther      = "other"
+)
+
+// The purposes of AI crawlers.
+const (
+	AITraining  = "training"   // collects for training models
+	AISearch    = "search"     // indexes for answers
+	AIUserFetch = "user_fetch" // fetches because a person just asked
+	AIAgent     = "agent"      // acts for a person in a browser of its own
+)
+
+// maxUserAgent is how much of a user agent is looked at and remembered. The
+// longest real ones, of in-app browsers, have some 600 bytes; it stops clients
+// that would fill the memory with long ones.
+const maxUserAgent = 1024
+
+type botVerdict struct {
+	info BotInfo
+	bot  bool
+}
+
+// bots is shared by every handler of a process: the function that it remembers
+// is pure, so nothing of one configuration can leak into another.
+var bots = newMemo[botVerdict]()
+
+// Bot tells whether a user agent is an automaton's, and which. A user agent
+// seen lately costs a hash and a comparison, and no allocation; safe for
+// concurrent use.
+func Bot(userAgent string) (BotInfo, bool) {
+	if len(userAgent) > maxUserAgent {
+		userAgent = userAgent[:maxUserAgent]
+	}
+	v := bots.get(userAgent, judge)
+	return v.info, v.bot
+}
+
+// judge applies the rules in the order of the package comment.
+func judge(ua string) botVerdict {
+	trimmed := strings.TrimSpace(ua)
+	if trimmed == "" || trimmed == "-" {
+		return botVerdict{BotInfo{Reason: ReasonNoUserAgent, Category: CategoryOther}, true}
+	}
+	lower := strings.ToLower(trimmed)
+	if len(lower) != len(trimmed) { // letters that change length: positions must agree
+		trimmed = lower
+	}
+	if a, at := findAgent(lower); a != nil {
+		return botVerdict{BotInfo{
+			Name: a.name, Category: a.category, Operator: a.operator, AIPurpose: a.purpose,
+			Reason: ReasonKnownAgent, Token: productAt(trimmed, at),
+		}, true}
+	}
+	if at := selfDeclared(lower); at >= 0 {
+		token := productAt(trimmed, at)
+		name, _, _ := strings.Cut(token, "/")
+		return botVerdict{BotInfo{Name: name, Category: CategoryOther, Reason: ReasonSelfDeclared, Token: token}, true}
+	}
+	if !browserLike(lower) {
+		token := productAt(trimmed, 0)
+		name, _, _ := strings.Cut(token, "/")
+		return botVerdict{BotInfo{Name: name, Category: CategoryOther, Reason: ReasonNotABrowser, Token: token}, true}
+	}
+	return botVerdict{}
+}
+
+// agent is one entry of the list of known automata. Its token is in lower case
+// and matches where a word begins; a leading ^ only at the very start, for
+// names that apps and in-app browsers carry further behind.
+type agent struct {
+	token, name, category, operator, purpose string
+}
+
+// agentIndex finds the agents whose token begins with the same three bytes.
+var agentIndex = func() map[[3]byte][]agent {
+	index := make(map[[3]byte][]agent)
+	for _, list := range [][]agent{aiAgents, searchAgents, otherAgents, toolAgents} {
+		for _, a := range list {
+			k := [3]byte([]byte(strings.TrimPrefix(a.token, "^")))
+			index[k] = append(index[k], a)
+		}
+	}
+	return index
+}()
+
+// findAgent returns the known agent that begins earliest in ua, the longest of
+// those that begin there, and where. ua is in lower case.
+//
+// Two passes, because a generic tool can stand before a specific name
+// ("python-requests (compatible; GPTBot/1.0)"): tools are taken only where
+// nothing else is found.
+func findAgent(ua string) (best *agent, at int) {
+	for i := 0; i+3 <= len(ua); i++ {
+		if i > 0 && alnum(ua[i-1]) || !alnum(ua[i]) {
+			continue
+		}
+		candidates := agentIndex[[3]byte([]byte(ua[i:i+3]))]
+		for c := range candidates {
+			a := &candidates[c]
+			token := a.token
+			if token[0] == '^' {
+				if token = token[1:]; i > 0 {
+					continue
+				}
+			}
+			if strings.HasPrefix(ua[i:], token) && better(a, i, best, at) {
+				best, at = a, i
+			}
+		}
+	}
+	return best, at
+}
+
+func better(a *agent, i int, best *agent, at int) bool {
+	switch {
+	case best == nil:
+		return true
+	case a.isTool() != best.isTool():
+		return best.isTool()
+	case i == at:
+		return len(a.token) > len(best.token)
+	}
+	return false
+}
+
+func (a *agent) isTool() bool { return a.category == CategoryLibrary || a.category == CategoryHeadless }
+
+// Words by which automata name themselves. A word is a run of letters.
+var (
+	// declaredEnds give away whatever ends in them.
+	declaredEnds = []string{
+		"bot", "bots", "crawler", "crawlers", "spider", "scraper", "fetcher", "checker", "validator", "scanner", "indexer", "slurp", "archiver",
+	}
+	// declaredWords give away when they stand alone.
+	declaredWords = []string{"crawl", "crawling", "headless", "monitoring", "uptime", "httpclient"}
+	// declaredOutside only where nothing else looks like a browser: apps carry
+	// them in the user agents of their web views.
+	declaredOutside = []string{"monitor", "preview", "scan", "probe", "feed", "rss", "http", "client", "api", "sdk", "agent"}
+	// notDeclared is a maker of phones.
+	notDeclared = "cubot"
+)
+
+// selfDeclared returns where the word stands that gives an automaton away, or
+// -1. ua is in lower case.
+func selfDeclared(ua string) int {
+	browser := strings.HasPrefix(ua, "mozilla/") || strings.HasPrefix(ua, "opera/")
+	for i := 0; i < len(ua); {
+		if !letter(ua[i]) {
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(ua) && letter(ua[end]) {
+			end++
+		}
+		if declares(ua[i:end], browser) {
+			return i
+		}
+		i = end
+	}
+	// "+http://…" is how crawlers say where to complain; browsers say nothing.
+	for _, mark := range []string{"+http", "(http", "; http", " http:", " https:", "mailto:"} {
+		if strings.Contains(ua, mark) {
+			return len(ua) - len(strings.TrimPrefix(ua, "mozilla/5.0 (compatible; "))
+		}
+	}
+	return -1
+}
+
+func declares(word string, browser bool) bool {
+	if word == notDeclared {
+		return false
+	}
+	for _, end := range declaredEnds {
+		if strings.HasSuffix(word, end) {
+			return true
+		}
+	}
+	return contains(declaredWords, word) || !browser && contains(declaredOutside, word) ||
+		strings.HasPrefix(word, "crawler") || strings.HasPrefix(word, "spider")
+}
+
+// browserLike reports whether a user agent has the form that browsers have:
+// Mozilla or Opera with a comment about the system, a phone of the time before
+// that, or a browser of the few with a form of their own.
+func browserLike(ua string) bool {
+	for _, own := range ownForm {
+		if strings.HasPrefix(ua, own) {
+			return true
+		}
+	}
+	for _, mark := range []string{"profile/midp", "configuration/cldc", "up.browser", "opera mini", "wap browser", "obigo", "netfront"} {
+		if strings.Contains(ua, mark) {
+			return true
+		}
+	}
+	if !strings.HasPrefix(ua, "mozilla/") && !strings.HasPrefix(ua, "opera/") {
+		return false
+	}
+	_, comment, ok := strings.Cut(ua, "(")
+	if !ok {
+		return false // "Mozilla/5.0" and nothing else
+	}
+	comment, _, _ = strings.Cut(comment, ")")
+	comment = strings.Trim(comment, "; ")
+	return comment != "" && comment != "compatible"
+}
+
+// ownForm are the beginnings of browsers that do not call themselves Mozilla.
+var ownForm = []string{
+	"ucweb/", "lynx/", "links (", "elinks/", "w3m/", "dillo/", "netsurf/", "midori/", "surf/", "emacs-w3m/",
+	"blackberry", "nokia", "sonyericsson", "docomo/", "samsung-", "lg-", "mot-", "opera", "wp8/", "doris/",
+}
+
+// productAt returns the product token that contains position at: what stands
+// between blanks, brackets, commas and semicolons.
+func productAt(ua string, at int) string {
+	start := at
+	for start > 0 && !productEnd(ua[start-1]) {
+		start--
+	}
+	end := at
+	for end < len(ua) && !productEnd(ua[end]) {
+		end++
+	}
+	return shared.Cut(ua[start:end], shared.MaxShort)
+}
+
+func productEnd(c byte) bool {
+	switch c {
+	case ' ', '(', ')', ';', ',', '[', ']', '{', '}', '<', '>', '"', '\'', '|', '+':
+		return true
+	}
+	return false
+}
+
+func letter(c byte) bool { return c >= 'a' && c <= 'z' }
+func alnum(c byte) bool  { return letter(c) || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' }
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}

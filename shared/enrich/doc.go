@@ -1,0 +1,25 @@
+// Package enrich turns an observation into an event.
+//
+// It owns what is learnt from one request alone: who asked (bot, browser,
+// system, device), where from (country, referrer, source, channel, campaign),
+// which visitor, and which parts of a URL may be kept.
+//
+// It promises that the client's address ends here: it goes into a keyed hash
+// and a table of places, and no form of it is written to the event or to a
+// log. It promises that an event made of any bytes whatsoever passes
+// shared.Event.Check, as long as the proxy's clock shows a possible time. It
+// needs no network and no disk after New.
+//
+// It refuses to judge by more than one request: asset evidence, behaviour and
+// beacons are completions, and resolved where events are read.
+//
+// # Order
+//
+// The rules are applied in a fixed order, and each takes the first answer that
+// it finds:
+//
+//	verdict   no user agent · known agents · self-declared ones · not a browser · else a likely person
+//	client    Client Hints, then the user agent
+//	source    utm_source, source, ref, click id, referrer, in-app browser
+//	channel   Google Analytics' default channel rules, in their order
+package enrich

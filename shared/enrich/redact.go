@@ -1,0 +1,196 @@
+package enrich
+
+import "strings"
+
+// What stands in a path for what was taken out.
+const (
+	redactedEmail = "[email]"
+	redactedToken = "[token]"
+)
+
+// Lengths from which a random-looking run of characters is taken for a secret:
+// API keys and reset links begin at 20 mixed characters. Hexadecimal and
+// lower-case ones get more room, since numbers of posts and database ids (24)
+// look like it, and are the page's name.
+const (
+	minMixedToken = 20
+	minPlainToken = 32
+)
+
+// redactPath takes e-mail addresses and long random tokens out of a path. A
+// path without any is returned as it is.
+func redactPath(path string) string {
+	return redactTokens(redactEmails(path))
+}
+
+// redactEmails replaces what has the form of an e-mail address, also where its
+// @ is percent-encoded.
+func redactEmails(s string) string {
+	if strings.IndexByte(s, '@') < 0 && strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	var b strings.Builder
+	done := 0
+	for i := 0; i < len(s); i++ {
+		width := 1
+		switch {
+		case s[i] == '@':
+		case s[i] == '%' && strings.HasPrefix(s[i:], "%40"):
+			width = 3
+		default:
+			continue
+		}
+		start := i
+		for start > done && localChar(s[start-1]) {
+			start--
+		}
+		end := i + width
+		for end < len(s) && domainChar(s[end]) {
+			end++
+		}
+		domain := strings.TrimRight(s[i+width:end], ".-")
+		if start == i || !hasTopLevel(domain) {
+			continue
+		}
+		b.WriteString(s[done:start])
+		b.WriteString(redactedEmail)
+		done = i + width + len(domain)
+		i = done - 1
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+func localChar(c byte) bool {
+	return alnum(c) || c >= 0x80 || strings.IndexByte("._%+-!#$&'*=?^`{|}~", c) >= 0
+}
+
+func domainChar(c byte) bool { return alnum(c) || c >= 0x80 || c == '.' || c == '-' }
+
+// hasTopLevel tells host names from versions ("pkg@1.2.3") and scopes
+// ("@angular"): a dot and two letters or more behind the last one.
+func hasTopLevel(domain string) bool {
+	dot := strings.LastIndexByte(domain, '.')
+	if dot < 1 || len(domain)-dot < 3 {
+		return false
+	}
+	for i := dot + 1; i < len(domain); i++ {
+		if domain[i] <= '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// redactTokens replaces runs of letters, digits, - and _ that look random.
+func redactTokens(s string) string {
+	if len(s) < minMixedToken {
+		return s
+	}
+	var b strings.Builder
+	done := 0
+	for i := 0; i < len(s); {
+		if !tokenChar(s[i]) {
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(s) && tokenChar(s[end]) {
+			end++
+		}
+		if random(s[i:end]) {
+			b.WriteString(s[done:i])
+			b.WriteString(redactedToken)
+			done = end
+		}
+		i = end
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+func tokenChar(c byte) bool { return alnum(c) || c == '-' || c == '_' }
+
+// random reports whether a run looks drawn rather than written: its characters
+// change between lower case, upper case and digits at every fifth or more,
+// which words, dates and versions joined by dashes don't. Drawn from 16, 36 or
+// 64 characters they change at nearly every second, from 32 at every third. A
+// capital at the beginning of a word is no change.
+func random(run string) bool {
+	if len(run) < minMixedToken {
+		return false
+	}
+	if uuid(run) {
+		return true
+	}
+	changes := 0
+	var upper, lower, digit bool
+	last := classOther
+	for i := 0; i < len(run); i++ {
+		class := classOf(run[i])
+		switch class {
+		case classUpper:
+			upper = true
+		case classLower:
+			lower = true
+		case classDigit:
+			digit = true
+		}
+		if class != last && class != classOther && last != classOther && !(last == classUpper && class == classLower) {
+			changes++
+		}
+		last = class
+	}
+	if changes*5 < len(run) {
+		return false
+	}
+	if upper && lower && digit {
+		return true
+	}
+	return len(run) >= minPlainToken
+}
+
+type charClass uint8
+
+const (
+	classOther charClass = iota
+	classLower
+	classUpper
+	classDigit
+)
+
+func classOf(c byte) charClass {
+	switch {
+	case letter(c):
+		return classLower
+	case c >= 'A' && c <= 'Z':
+		return classUpper
+	case c >= '0' && c <= '9':
+		return classDigit
+	}
+	return classOther
+}
+
+// uuid reports whether s is 8-4-4-4-12 hexadecimal digits.
+func uuid(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}
