@@ -1,0 +1,13 @@
+// Package duck answers SQL over the lake's Parquet files.
+//
+// It owns the one DuckDB of the process: in memory, with bounded memory,
+// threads and temporary space. It promises that a query sees exactly the files
+// that it is given, stops when its context ends, and can't reach anything
+// outside of the lake's directory: external access is limited to it, no
+// extension is ever loaded, and the configuration is locked before the first
+// query.
+//
+// It refuses SQL from people (DuckDB is no sandbox: package stats compiles what
+// runs here from constants), file names inside SQL (they are arguments), and
+// to keep anything that could not be made again from the files.
+package duck

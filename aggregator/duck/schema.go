@@ -1,0 +1,49 @@
+package duck
+
+import "strings"
+
+// column is one column of the events' Parquet files as DuckDB reads it.
+type column struct{ name, kind string }
+
+// columns lists what a query finds in the relation `events`, also where there
+// is no file to take it from.
+var columns = []column{
+	{"site_id", "VARCHAR"}, {"edge", "VARCHAR"}, {"epoch", "UBIGINT"}, {"seq", "UBIGINT"},
+	{"time", "TIMESTAMPTZ"}, {"kind", "VARCHAR"}, {"name", "VARCHAR"}, {"hostname", "VARCHAR"},
+	{"pathname", "VARCHAR"}, {"title", "VARCHAR"}, {"tag", "VARCHAR"},
+	{"visitor_id", "UBIGINT"}, {"country_code", "VARCHAR"}, {"region", "VARCHAR"}, {"city", "VARCHAR"},
+	{"language", "VARCHAR"}, {"browser", "VARCHAR"}, {"browser_version", "VARCHAR"}, {"os", "VARCHAR"},
+	{"os_version", "VARCHAR"}, {"device_type", "VARCHAR"}, {"screen_size", "VARCHAR"},
+	{"referrer_domain", "VARCHAR"}, {"source", "VARCHAR"}, {"channel", "VARCHAR"},
+	{"utm_source", "VARCHAR"}, {"utm_medium", "VARCHAR"}, {"utm_campaign", "VARCHAR"},
+	{"utm_content", "VARCHAR"}, {"utm_term", "VARCHAR"}, {"status", "INTEGER"}, {"method", "VARCHAR"},
+	{"verdict", "VARCHAR"}, {"bot_name", "VARCHAR"},
+}
+
+// The relation `events` is inlined into the query, so that a query reads only
+// the columns that it names.
+const eventsOfFiles = "WITH events AS NOT MATERIALIZED (SELECT * FROM read_parquet($1, hive_partitioning = false))"
+
+// eventsOfNothing is `events` without rows: a site that has none yet.
+var eventsOfNothing = func() string {
+	var b strings.Builder
+	b.WriteString("WITH events AS NOT MATERIALIZED (SELECT ")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("CAST(NULL AS " + c.kind + ") AS " + c.name)
+	}
+	b.WriteString(" WHERE $1 IS NULL)") // $1 is empty, not null
+	return b.String()
+}()
+
+// withEvents puts the relation `events` before a SELECT, which may begin with
+// a WITH of its own.
+func withEvents(events, query string) string {
+	query = strings.TrimSpace(query)
+	if rest, ok := strings.CutPrefix(query, "WITH "); ok {
+		return events + ", " + rest
+	}
+	return events + " " + query
+}

@@ -1,0 +1,26 @@
+package stats
+
+import (
+	"strconv"
+
+	"github.com/eider-analytics/eider/aggregator/duck"
+)
+
+// builder gathers the arguments of one SQL text. They are numbered, so that
+// parts can be compiled in any order and one argument can stand in several
+// places.
+type builder struct{ args []any }
+
+// arg adds a value and returns its placeholder. Nothing that comes from outside
+// enters SQL by any other way.
+func (b *builder) arg(value any) string {
+	b.args = append(b.args, value)
+	return "$" + strconv.Itoa(duck.FirstArg+len(b.args)-1)
+}
+
+// statement is compiled SQL with its arguments, and the times that it looks at.
+type statement struct {
+	text     string
+	args     []any
+	from, to int64 // µs since 1970, to excluded: files outside are not read
+}

@@ -1,0 +1,81 @@
+package stats_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/eider-analytics/eider/aggregator/duck"
+	"github.com/eider-analytics/eider/aggregator/stats"
+)
+
+// row is the part of an event that the answers look at.
+type row struct {
+	SiteID         string    `parquet:"site_id"`
+	Seq            uint64    `parquet:"seq"`
+	Time           time.Time `parquet:"time,timestamp(microsecond)"`
+	Kind           string    `parquet:"kind"`
+	Hostname       *string   `parquet:"hostname"`
+	Pathname       *string   `parquet:"pathname"`
+	VisitorID      *uint64   `parquet:"visitor_id"`
+	CountryCode    *string   `parquet:"country_code"`
+	Region         *string   `parquet:"region"`
+	City           *string   `parquet:"city"`
+	Language       *string   `parquet:"language"`
+	Browser        *string   `parquet:"browser"`
+	BrowserVersion *string   `parquet:"browser_version"`
+	OS             *string   `parquet:"os"`
+	OSVersion      *string   `parquet:"os_version"`
+	DeviceType     *string   `parquet:"device_type"`
+	ScreenSize     *string   `parquet:"screen_size"`
+	ReferrerDomain *string   `parquet:"referrer_domain"`
+	Source         *string   `parquet:"source"`
+	Channel        *string   `parquet:"channel"`
+	UTMSource      *string   `parquet:"utm_source"`
+	UTMMedium      *string   `parquet:"utm_medium"`
+	UTMCampaign    *string   `parquet:"utm_campaign"`
+	UTMContent     *string   `parquet:"utm_content"`
+	UTMTerm        *string   `parquet:"utm_term"`
+	Verdict        *string   `parquet:"verdict"`
+}
+
+const site = "example-com"
+
+// open opens DuckDB over dir.
+func open(t testing.TB, dir string) *stats.Engine {
+	t.Helper()
+	db, err := duck.Open(duck.Config{Lake: dir, Temp: filepath.Join(t.TempDir(), "tmp")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return stats.NewEngine(db)
+}
+
+// write makes the rows one file of a snapshot.
+func write(t testing.TB, dir, name string, rows []row) stats.File {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := parquet.WriteFile(path, rows); err != nil {
+		t.Fatal(err)
+	}
+	f := stats.File{Path: path, SiteID: site}
+	for i, r := range rows {
+		at := r.Time.UnixMicro()
+		if i == 0 || at < f.MinTime {
+			f.MinTime = at
+		}
+		f.MaxTime = max(f.MaxTime, at)
+	}
+	return f
+}
+
+func some[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,68 @@
+package stats
+
+import "context"
+
+// Totals are the numbers of a range. Null is what can't be computed.
+type Totals struct {
+	Visitors      int64    `json:"visitors"`
+	Pageviews     int64    `json:"pageviews"`
+	Visits        int64    `json:"visits"`
+	BounceRate    *float64 `json:"bounce_rate"`    // 0 to 1
+	VisitDuration *float64 `json:"visit_duration"` // mean, seconds
+	ViewsPerVisit *float64 `json:"views_per_visit"`
+}
+
+// Main is the answer to [Engine.Main].
+type Main struct {
+	Totals
+	Comparison *Totals `json:"comparison,omitempty"`
+}
+
+// Main answers with the totals of the range, and of the one to compare with.
+func (e *Engine) Main(ctx context.Context, snap *Snapshot, q Query) (Main, error) {
+	totals, err := e.totals(ctx, snap, q, q.Range)
+	if err != nil || q.Compare == nil {
+		return Main{Totals: totals}, err
+	}
+	other, err := e.totals(ctx, snap, q, *q.Compare)
+	return Main{Totals: totals, Comparison: &other}, err
+}
+
+// visitSums are what the numbers of visits are made of.
+type visitSums struct{ visits, views, bounces, micros int64 }
+
+// into fills in the means, which no visits have none of.
+func (s visitSums) into(t *Totals) {
+	t.Visits = s.visits
+	if s.visits == 0 {
+		return
+	}
+	mean := func(sum float64) *float64 { v := sum / float64(s.visits); return &v }
+	t.BounceRate = mean(float64(s.bounces))
+	t.VisitDuration = mean(float64(s.micros) / 1e6)
+	t.ViewsPerVisit = mean(float64(s.views))
+}
+
+func (e *Engine) totals(ctx context.Context, snap *Snapshot, q Query, r Range) (Totals, error) {
+	var t Totals
+	var sums visitSums
+	err := e.run(ctx, snap, q.SiteID, compileTotals(q, r), func(scan func(...any) error) error {
+		return scan(&t.Visitors, &t.Pageviews, &sums.visits, &sums.views, &sums.bounces, &sums.micros)
+	})
+	sums.into(&t)
+	return t, err
+}
+
+func compileTotals(q Query, r Range) statement {
+	b := &builder{}
+	p := newPlan(q, r)
+	s := p.visitRows(b)
+	counted := "FILTER (visitor_id IS NOT NULL AND " + p.inRange(b, "began") + ")"
+	s.text += " SELECT count(DISTINCT visitor_id), coalesce(sum(hit_views), 0)::BIGINT, count(*) " + counted + "," +
+		" coalesce(sum(views) " + counted + ", 0)::BIGINT," +
+		" coalesce(sum((views = 1 AND others = 0)::INTEGER) " + counted + ", 0)::BIGINT," +
+		" coalesce(sum(ended - began) " + counted + ", 0)::BIGINT" +
+		" FROM visits WHERE " + p.visitHit(b)
+	s.args = b.args
+	return s
+}

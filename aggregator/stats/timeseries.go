@@ -1,0 +1,43 @@
+package stats
+
+import "context"
+
+// Point is one bucket of a chart. Date is the bucket's beginning in the site's
+// zone: "2026-11-22" of a day, week or month, "2026-11-22T14:00:00" of an hour or
+// minute.
+type Point struct {
+	Date      string `json:"date"`
+	Visitors  int64  `json:"visitors"`
+	Pageviews int64  `json:"pageviews"`
+}
+
+// Timeseries answers with every bucket of the range, in order.
+func (e *Engine) Timeseries(ctx context.Context, snap *Snapshot, q Query) ([]Point, error) {
+	c := newChart(q.Range, q.Interval)
+	found := make(map[int64]Point)
+	err := e.run(ctx, snap, q.SiteID, compileTimeseries(q, &c), func(scan func(...any) error) error {
+		var key int64
+		var p Point
+		err := scan(&key, &p.Visitors, &p.Pageviews)
+		found[key] = p
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	points := make([]Point, len(c.buckets))
+	for i, b := range c.buckets {
+		points[i] = found[b.key]
+		points[i].Date = b.date
+	}
+	return points, nil
+}
+
+func compileTimeseries(q Query, c *chart) statement {
+	b := &builder{}
+	p := newPlan(q, q.Range)
+	s := p.chosen(b)
+	s.text += " SELECT " + c.sql(b, "t") + " AS bucket, count(DISTINCT visitor_id), count(*) FILTER (pv) FROM chosen GROUP BY bucket"
+	s.args = b.args
+	return s
+}
