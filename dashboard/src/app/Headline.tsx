@@ -1,0 +1,63 @@
+// The headline: whose numbers these are, and of which days.
+
+import type { Site } from "../api/types";
+import { type DateRange, type Period, previousRange } from "../time/period";
+import { t } from "../text/en";
+import { formatRange, formatRangeShort } from "../text/format";
+import { ChevronDown, ChevronLeft, ChevronRight } from "../ui/icons";
+import { visible } from "../reports/breakdown/label";
+
+interface Props {
+  site: Site;
+  sites: readonly Site[];
+  period: Period;
+  range: DateRange | null;
+  earlier: Period | null;
+  later: Period | null;
+  onSite: (site: string) => void;
+  onPeriod: (period: Period) => void;
+}
+
+export function siteName(site: Site): string {
+  return visible(site.name || site.domains[0] || site.site_id);
+}
+
+export function Headline(props: Props) {
+  const { site, sites, period, range, earlier, later, onSite, onPeriod } = props;
+  const name = siteName(site);
+  return (
+    <div class="headline">
+      <h1>
+        {sites.length > 1 ? (
+          <label class="site-picker">
+            <span class="site-name">{name}</span>
+            <ChevronDown />
+            <select aria-label={t.site.choose} value={site.site_id} onChange={(event) => onSite(event.currentTarget.value)}>
+              {sites.map((one) => (
+                <option key={one.site_id} value={one.site_id}>
+                  {siteName(one)}
+                </option>
+              ))}
+            </select>
+          </label>
+        ) : (
+          <span class="site-name">{name}</span>
+        )}
+      </h1>
+      <p class="when">
+        {earlier && (
+          <button type="button" class="step" aria-label={t.period.earlier} title={t.period.earlier} onClick={() => onPeriod(earlier)}>
+            <ChevronLeft />
+          </button>
+        )}
+        <span class="range">{range ? formatRange(range) : t.period[period.kind === "all" ? "all" : "today"].long}</span>
+        {earlier && (
+          <button type="button" class="step" aria-label={t.period.later} title={t.period.later} disabled={!later} onClick={() => later && onPeriod(later)}>
+            <ChevronRight />
+          </button>
+        )}
+        {range && <span class="compared">{t.period.compared(formatRangeShort(previousRange(range)))}</span>}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,47 @@
+// What a row is called. Names come from outside: they are text, whatever they
+// look like.
+
+import type { Dimension } from "../../api/types";
+import { t } from "../../text/en";
+import { countryName } from "../../text/format";
+
+export interface Label {
+  text: string;
+  /** The country's code, shown before its name. */
+  code?: string;
+  title: string;
+  /** No value of its own: unknown, or none. */
+  special: boolean;
+}
+
+const UNKNOWN = "(unknown)";
+
+export function labelOf(dimension: Dimension, value: string | null): Label {
+  if (value === null || value === UNKNOWN || value === "") {
+    const text = dimension === "sources" ? t.breakdown.direct : t.breakdown.unknown;
+    return { text, title: text, special: true };
+  }
+  if (dimension === "sources" && value === t.breakdown.direct) return { text: value, title: value, special: true };
+  if (dimension === "devices") return plain(t.breakdown.device[value.toLowerCase()] ?? value);
+  if (dimension === "countries") {
+    const name = countryName(value);
+    return name ? { text: name, code: value, title: name, special: false } : plain(value);
+  }
+  return plain(value);
+}
+
+function plain(value: string): Label {
+  const text = visible(value);
+  return { text, title: text, special: false };
+}
+
+/**
+ * visible shows control characters and direction overrides as signs, so that a
+ * path can't pretend to be another one (\u202e turns the rest of a line around).
+ */
+export function visible(value: string): string {
+  return value.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu, (sign) => {
+    const code = sign.codePointAt(0) ?? 0;
+    return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
+  });
+}

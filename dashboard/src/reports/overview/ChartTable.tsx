@@ -1,0 +1,50 @@
+// The chart's twin: the same buckets as a table, the newest first.
+
+import type { Bucket } from "../../time/buckets";
+import type { Interval } from "../../time/period";
+import { t } from "../../text/en";
+import { formatBucket, formatInteger } from "../../text/format";
+import { SERIES, type Shown } from "./plot";
+
+interface Props {
+  buckets: readonly Bucket[];
+  interval: Interval;
+  oneDay: boolean;
+  shown: Shown;
+}
+
+export function ChartTable({ buckets, interval, oneDay, shown }: Props) {
+  const rows = buckets.filter((bucket) => bucket.visitors !== null).reverse();
+  const columns = SERIES.filter((name) => shown[name]);
+  return (
+    <div class="chart-table" tabIndex={0} role="region" aria-label={t.chart.label} data-arrows>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t.chart.when[interval]}</th>
+            {columns.map((name) => (
+              <th key={name} scope="col" class="count">
+                {t.numbers[name]}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((bucket, i) => (
+            <tr key={`${bucket.date} ${i}`}>
+              <th scope="row">
+                {formatBucket(bucket.date, interval, oneDay)}
+                {bucket.partial && <em> {t.chart.partial}</em>}
+              </th>
+              {columns.map((name) => (
+                <td key={name} class="count">
+                  {formatInteger(bucket[name] ?? 0)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

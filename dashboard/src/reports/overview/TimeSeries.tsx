@@ -1,0 +1,92 @@
+// The chart with its controls: which series, which interval, chart or table.
+
+import { useMemo, useState } from "preact/hooks";
+import type { Overview } from "../../api/feed";
+import type { ChartForm } from "../../state/view";
+import { fillBuckets } from "../../time/buckets";
+import { type DateRange, type Interval, intervalsFor } from "../../time/period";
+import { t } from "../../text/en";
+import { Segments } from "../../ui/Segments";
+import { Chart } from "./Chart";
+import { ChartTable } from "./ChartTable";
+import { SERIES, type SeriesName, type Shown } from "./plot";
+
+interface Props {
+  overview: Overview | null;
+  range: DateRange | null;
+  /** How many days the period has; null where only the server knows. */
+  days: number | null;
+  /** The site's wall clock. */
+  now: string;
+  interval: Interval;
+  form: ChartForm;
+  dark: boolean;
+  onInterval: (interval: Interval) => void;
+  onForm: (form: ChartForm) => void;
+}
+
+export function TimeSeries(props: Props) {
+  const { overview, range, now, form, dark } = props;
+  const [shown, setShown] = useState<Shown>({ visitors: true, pageviews: true });
+  const minute = now.slice(0, 16);
+  const buckets = useMemo(
+    () => (overview ? fillBuckets(overview.series, overview.question.interval, range, minute) : []),
+    [overview?.series, overview?.question, range?.from, range?.to, minute],
+  );
+  const interval = overview?.question.interval ?? props.interval;
+  const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
+  const nothing = overview?.main.pageviews === 0;
+
+  const toggle = (name: SeriesName) => {
+    const next = { ...shown, [name]: !shown[name] };
+    // One of them always stays: an empty chart answers nothing.
+    if (next.visitors || next.pageviews) setShown(next);
+  };
+  const intervals = intervalsFor(props.days);
+
+  return (
+    <section class="time-series" aria-label={t.chart.label}>
+      <div class="chart-bar">
+        <div class="legend">
+          {SERIES.map((name) => (
+            <button key={name} type="button" class={`key ${name}`} aria-pressed={shown[name]} title={t.chart.show(t.numbers[name])} onClick={() => toggle(name)}>
+              {t.numbers[name]}
+            </button>
+          ))}
+        </div>
+        {intervals.length > 1 && (
+          <Segments
+            class="quiet"
+            name="interval"
+            label={t.interval.label}
+            value={props.interval}
+            options={intervals.map((value) => ({ value, text: t.interval[value] }))}
+            onChoose={props.onInterval}
+          />
+        )}
+        <Segments
+          class="quiet"
+          name="form"
+          label={t.chart.form}
+          value={form}
+          options={[
+            { value: "chart", text: t.chart.chart },
+            { value: "table", text: t.chart.table },
+          ]}
+          onChoose={props.onForm}
+        />
+      </div>
+      <div class="chart-box">
+        {!overview && <div class="chart-skeleton" aria-hidden="true" />}
+        {overview && form === "chart" && <Chart buckets={buckets} interval={interval} oneDay={oneDay} shown={shown} dark={dark} />}
+        {overview && form === "table" && <ChartTable buckets={buckets} interval={interval} oneDay={oneDay} shown={shown} />}
+        {nothing && form === "chart" && (
+          <p class="chart-nothing">
+            <strong>{t.chart.nothing}</strong>
+            {t.chart.nothingHint}
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,165 @@
+// What uPlot draws: series, axes and colours of the chart. The x axis counts
+// buckets, not seconds: months of unequal length and days of 23 hours stand
+// evenly, and no zone but the site's is ever involved.
+
+import uPlot from "uplot";
+import type { Bucket } from "../../time/buckets";
+import type { Interval } from "../../time/period";
+import { formatAxis, formatTick } from "../../text/format";
+
+export const SERIES = ["visitors", "pageviews"] as const;
+export type SeriesName = (typeof SERIES)[number];
+export type Shown = Record<SeriesName, boolean>;
+
+/**
+ * plotData is x, then each series twice: what is complete as a solid line, and
+ * the step into the bucket that still grows as a dashed one.
+ */
+export function plotData(buckets: readonly Bucket[]): uPlot.AlignedData {
+  const x = buckets.map((_, i) => i);
+  const columns: (number | null)[][] = [];
+  for (const name of SERIES) {
+    columns.push(buckets.map((bucket) => (bucket.partial ? null : bucket[name])));
+    columns.push(
+      buckets.map((bucket, i) => (bucket.partial || buckets[i + 1]?.partial ? bucket[name] : null)),
+    );
+  }
+  return [x, ...columns] as uPlot.AlignedData;
+}
+
+/** niceTop is the end of the y axis and its step: 1, 2 or 5 times a power of ten, never a fraction. */
+export function niceTop(largest: number, lines = 4): { top: number; step: number } {
+  const rough = Math.max(1, largest) / lines;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(1, ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power);
+  const whole = Number.isInteger(step) ? step : Math.ceil(step);
+  return { top: whole * Math.max(1, Math.ceil(Math.max(1, largest) / whole)), step: whole };
+}
+
+/** tickEvery keeps labels apart and on round hours. */
+export function tickEvery(count: number, fit: number, interval: Interval): number {
+  const steps = interval === "hour" ? [1, 2, 3, 4, 6, 12, 24, 48] : [1, 2, 3, 5, 7, 10, 14, 21, 30, 60, 91, 182, 365];
+  return steps.find((step) => Math.ceil(count / step) <= fit) ?? Math.ceil(count / fit);
+}
+
+interface Colours {
+  visitors: string;
+  visitorsFill: string;
+  visitorsFaint: string;
+  pageviews: string;
+  grid: string;
+  label: string;
+  sheet: string;
+  font: string;
+}
+
+function coloursOf(element: Element): Colours {
+  const style = getComputedStyle(element);
+  const get = (name: string) => style.getPropertyValue(name).trim();
+  return {
+    visitors: get("--accent"),
+    visitorsFill: get("--chart-fill"),
+    visitorsFaint: get("--chart-faint"),
+    pageviews: get("--second"),
+    grid: get("--line"),
+    label: get("--ink-3"),
+    sheet: get("--sheet"),
+    font: `${get("--chart-font") || "12px"} ${style.fontFamily}`,
+  };
+}
+
+export interface PlotInput {
+  buckets: readonly Bucket[];
+  interval: Interval;
+  shown: Shown;
+  onCursor: (index: number | null) => void;
+}
+
+/** plotOptions reads the page's colours, so it is called again when they change. */
+export function plotOptions(element: HTMLElement, input: PlotInput): uPlot.Options {
+  const { buckets, interval, shown } = input;
+  const colours = coloursOf(element);
+  const last = Math.max(1, buckets.length - 1);
+  const partial = buckets.findIndex((bucket) => bucket.partial);
+  const single = buckets.length === 1;
+  return {
+    width: element.clientWidth,
+    height: element.clientHeight,
+    padding: [12, 12, 0, 0],
+    legend: { show: false },
+    cursor: {
+      y: false,
+      drag: { x: false, y: false },
+      focus: { prox: -1 },
+      points: { size: 9, width: 2, fill: (_, i) => (i < 3 ? colours.visitors : colours.pageviews), stroke: () => colours.sheet },
+    },
+    scales: {
+      x: { time: false, range: () => (single ? [-1, 1] : [0, last]) },
+      y: { range: (_, __, max) => [0, niceTop(max ?? 0).top] },
+    },
+    axes: [xAxis(buckets, interval, colours), yAxis(colours)],
+    series: [
+      {},
+      ...seriesPair(colours.visitors, shown.visitors, partial, single, colours, 2.25, colours.visitorsFill),
+      ...seriesPair(colours.pageviews, shown.pageviews, partial, single, colours, 1.75),
+    ],
+    hooks: { setCursor: [(plot) => input.onCursor(plot.cursor.idx ?? null)] },
+  };
+}
+
+function seriesPair(
+  stroke: string,
+  show: boolean,
+  partial: number,
+  single: boolean,
+  colours: Colours,
+  width: number,
+  fill?: string,
+): uPlot.Series[] {
+  const paths = uPlot.paths.spline?.();
+  const base: uPlot.Series = { stroke, width, show, spanGaps: false, ...(paths ? { paths } : {}) };
+  return [
+    { ...base, points: { show: single, size: 9 }, ...(fill ? { fill } : {}) },
+    {
+      ...base,
+      dash: [3, 5],
+      ...(fill ? { fill: colours.visitorsFaint } : {}),
+      // A ring marks the bucket whose numbers still grow.
+      points: { show: true, size: 8, width: 2, stroke, fill: colours.sheet, filter: () => (partial < 0 ? [] : [partial]) },
+    },
+  ];
+}
+
+function xAxis(buckets: readonly Bucket[], interval: Interval, colours: Colours): uPlot.Axis {
+  const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
+  return {
+    stroke: colours.label,
+    font: colours.font,
+    size: 34,
+    gap: 10,
+    grid: { show: false },
+    ticks: { show: false },
+    splits: (plot) => {
+      const fit = Math.max(2, Math.floor(plot.width / 84));
+      const every = !oneDay && interval === "hour" ? 24 * tickEvery(Math.ceil(buckets.length / 24), fit, "day") : tickEvery(buckets.length, fit, interval);
+      return buckets.flatMap((_, i) => (i % every === 0 ? [i] : []));
+    },
+    values: (_, splits) => splits.map((i) => (buckets[i] ? formatTick(buckets[i].date, interval, oneDay) : "")),
+  };
+}
+
+function yAxis(colours: Colours): uPlot.Axis {
+  return {
+    stroke: colours.label,
+    font: colours.font,
+    size: (_, values) => 18 + 7 * Math.max(2, ...(values ?? []).map((value) => value.length)),
+    gap: 10,
+    ticks: { show: false },
+    grid: { stroke: colours.grid, width: 1 },
+    splits: (_, __, ___, max) => {
+      const { step } = niceTop(max);
+      return Array.from({ length: Math.round(max / step) + 1 }, (_unused, i) => i * step);
+    },
+    values: (_, splits) => splits.map(formatAxis),
+  };
+}

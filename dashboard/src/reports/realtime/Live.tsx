@@ -1,0 +1,33 @@
+// How many people are there now, and whether the page itself is up to date.
+
+import type { FeedState } from "../../api/feed";
+import { t } from "../../text/en";
+import { formatInteger } from "../../text/format";
+import { useTween } from "../../ui/useTween";
+
+export function Live({ feed }: { feed: FeedState }) {
+  const count = feed.realtime?.current_visitors ?? null;
+  const shown = useTween(count);
+  if (feed.failure) {
+    return (
+      <p class="live away">
+        <span class="pulse" />
+        {t.live.offline}
+      </p>
+    );
+  }
+  if (count === null || shown === null) {
+    return (
+      <p class="live waiting" aria-hidden="true">
+        <span class="pulse" />
+        {feed.overview ? "" : t.live.connecting}
+      </p>
+    );
+  }
+  return (
+    <p class={`live ${count > 0 ? "busy" : ""}`} title={t.live.window(feed.realtime?.window_minutes ?? 5)}>
+      <span class="pulse" />
+      <strong>{formatInteger(Math.round(shown))}</strong> {t.live.now(count)}
+    </p>
+  );
+}

@@ -1,0 +1,116 @@
+// Numbers, dates and durations as a reader wants to see them. The language is
+// the catalogue's; the region (order of day and month, 12 or 24 hours) is the
+// reader's own where it is of that language.
+
+import { toUTC } from "../time/civil";
+import type { DateRange, Interval } from "../time/period";
+import { t } from "./en";
+
+export const locale = pickLocale(typeof navigator === "undefined" ? [] : navigator.languages);
+
+export function pickLocale(wanted: readonly string[]): string {
+  return wanted.find((tag) => tag === t.language || tag.startsWith(`${t.language}-`)) ?? t.locale;
+}
+
+const integers = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 2 });
+const axis = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+export const formatInteger = (value: number): string => integers.format(value);
+export const formatPercent = (fraction: number): string => percent.format(fraction);
+export const formatTenths = (value: number): string => tenths.format(value);
+export const formatAxis = (value: number): string => axis.format(value);
+
+/** formatCount shortens what would not fit beside three others: from a million on. */
+export function formatCount(value: number): string {
+  return Math.abs(value) < 1_000_000 ? integers.format(value) : compact.format(value);
+}
+
+/** formatDuration has at most two units: "48s", "2m 41s", "1h 4m". */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return t.duration.seconds(whole);
+  if (whole < 3600) return join(t.duration.minutes(Math.floor(whole / 60)), whole % 60, t.duration.seconds);
+  const minutes = Math.round(whole / 60);
+  if (minutes < 24 * 60) return join(t.duration.hours(Math.floor(minutes / 60)), minutes % 60, t.duration.minutes);
+  const hours = Math.round(minutes / 60);
+  return join(t.duration.days(Math.floor(hours / 24)), hours % 24, t.duration.hours);
+}
+
+function join(large: string, rest: number, small: (value: number) => string): string {
+  return rest === 0 ? large : `${large} ${small(rest)}`;
+}
+
+const UTC = { timeZone: "UTC" } as const;
+const dayOnly = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month: "long", year: "numeric" });
+const dayFull = new Intl.DateTimeFormat(locale, { ...UTC, weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const dayShort = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month: "short" });
+const monthFull = new Intl.DateTimeFormat(locale, { ...UTC, month: "long", year: "numeric" });
+const monthShort = new Intl.DateTimeFormat(locale, { ...UTC, month: "short" });
+const monthYear = new Intl.DateTimeFormat(locale, { ...UTC, month: "short", year: "numeric" });
+const hourOnly = new Intl.DateTimeFormat(locale, { ...UTC, hour: "numeric", minute: "2-digit" });
+
+export function formatRange(range: DateRange): string {
+  if (range.from === range.to) return dayFull.format(toUTC(range.from));
+  // Thin spaces around the dash would be read as part of the number by screen readers.
+  return dayOnly.formatRange(toUTC(range.from), toUTC(range.to)).replace(/\s*–\s*/u, " – ");
+}
+
+export function formatRangeShort(range: DateRange): string {
+  if (range.from === range.to) return dayShort.format(toUTC(range.from));
+  return dayShort.formatRange(toUTC(range.from), toUTC(range.to)).replace(/\s*–\s*/u, " – ");
+}
+
+/** localTime reads a bucket's date as if it were UTC: nothing is converted. */
+function localTime(date: string): Date {
+  return new Date(date.length > 10 ? `${date}Z` : `${date}T00:00:00Z`);
+}
+
+/** formatTick is a bucket's label below the chart. */
+export function formatTick(date: string, interval: Interval, hoursOnly: boolean): string {
+  const at = localTime(date);
+  if (interval === "hour") return hoursOnly ? hourOnly.format(at) : dayShort.format(at);
+  if (interval === "month") return at.getUTCMonth() === 0 ? monthYear.format(at) : monthShort.format(at);
+  return dayShort.format(at);
+}
+
+/** formatBucket is a bucket's full name, in the tooltip and the table. */
+export function formatBucket(date: string, interval: Interval, oneDay: boolean): string {
+  const at = localTime(date);
+  switch (interval) {
+    case "hour": {
+      const time = hourOnly.formatRange(at, new Date(at.getTime() + 3_600_000)).replace(/\s*–\s*/u, " – ");
+      return oneDay ? time : `${dayShort.format(at)}, ${hourOnly.format(at)}`;
+    }
+    case "day":
+      return dayFull.format(at);
+    case "week":
+      return t.chart.weekOf(dayOnly.format(at));
+    case "month":
+      return monthFull.format(at);
+  }
+}
+
+/** formatMoments says when something happened, in the site's zone. */
+export function formatMoments(from: string, to: string, zone: string): string {
+  const start = new Date(from);
+  const end = new Date(to);
+  if (Number.isNaN(start.getTime()) || Number.isNaN(end.getTime())) return `${from} – ${to}`;
+  const options: Intl.DateTimeFormatOptions = { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" };
+  let format: Intl.DateTimeFormat;
+  try {
+    format = new Intl.DateTimeFormat(locale, { ...options, timeZone: zone });
+  } catch {
+    format = new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC", timeZoneName: "short" });
+  }
+  return format.formatRange(start, end).replace(/\s*–\s*/u, " – ");
+}
+
+const regions = new Intl.DisplayNames([locale], { type: "region", fallback: "none" });
+
+/** countryName is undefined for what is no known ISO 3166 code. */
+export function countryName(code: string): string | undefined {
+  return /^[A-Z]{2}$/.test(code) ? regions.of(code) : undefined;
+}
