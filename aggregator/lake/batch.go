@@ -9,10 +9,10 @@ import (
 // deduplication, validation and registry. It is handed to [Lake.Ingest] in the
 // order of SpoolPos and becomes durable with everything in it at once.
 type Batch struct {
-	SpoolPos  uint64         // position of the spool record that holds it
-	Header    shared.Header  // of the frame
-	Mark      state.Mark     // after this batch; the zero Mark leaves marks alone
-	Edge      state.Edge     // after this batch; the zero Edge leaves edges alone
+	SpoolPos  uint64        // position of the spool record that holds it
+	Header    shared.Header // of the frame
+	Mark      state.Mark    // after this batch; the zero Mark leaves marks alone
+	Edge      state.Edge    // after this batch; the zero Edge leaves edges alone
 	Incidents []state.Incident
 	// Events are the accepted ones in sequence order, with SiteID, ReceivedAt
 	// and SkewMS set. The lake copies what it keeps: the slice and its strings

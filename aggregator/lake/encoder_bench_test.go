@@ -1,0 +1,36 @@
+package lake
+
+import (
+	"io"
+	"testing"
+)
+
+type countingWriter struct{ n int64 }
+
+func (w *countingWriter) Write(b []byte) (int, error) { w.n += int64(len(b)); return len(b), nil }
+
+var _ io.Writer = (*countingWriter)(nil)
+
+// BenchmarkWriteSegment is Parquet alone: decoded events to the bytes of a file.
+func BenchmarkWriteSegment(b *testing.B) {
+	events := newTraffic(1, "example").take(100_000)
+	e := newEncoder(true)
+	var out countingWriter
+	b.ReportAllocs()
+	rows := 0
+	for b.Loop() {
+		out.n = 0
+		e.reset(&out)
+		for i := range events {
+			if err := e.add(&events[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := e.close(); err != nil {
+			b.Fatal(err)
+		}
+		rows += len(events)
+	}
+	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(float64(out.n)/float64(len(events)), "bytes/row")
+}
