@@ -1,0 +1,56 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// siteID asks the aggregator what it calls the site; empty = it does not know
+// it (yet: a site registers itself when its first edge says hello).
+func siteID(ctx context.Context, aggregator, site string) (string, error) {
+	body, err := get(ctx, aggregator+"/api/sites")
+	if err != nil {
+		return "", fmt.Errorf("ask the aggregator for its sites: %w", err)
+	}
+	defer func() { _ = body.Close() }()
+	var sites []struct {
+		SiteID  string   `json:"site_id"`
+		Domains []string `json:"domains"`
+	}
+	if err := json.NewDecoder(body).Decode(&sites); err != nil {
+		return "", fmt.Errorf("ask the aggregator for its sites: %w", err)
+	}
+	for _, s := range sites {
+		if slices.ContainsFunc(s.Domains, func(d string) bool { return strings.EqualFold(d, site) }) {
+			return s.SiteID, nil
+		}
+	}
+	return "", nil
+}
+
+// pageviews asks the aggregator's API for all page views of the site.
+func pageviews(ctx context.Context, aggregator, site string) (uint64, error) {
+	id, err := siteID(ctx, aggregator, site)
+	if err != nil || id == "" {
+		return 0, err
+	}
+	body, err := get(ctx, aggregator+"/api/stats/main?"+url.Values{"site_id": {id}, "period": {"all"}}.Encode())
+	if err != nil {
+		return 0, fmt.Errorf("ask the aggregator for page views: %w", err)
+	}
+	defer func() { _ = body.Close() }()
+	var main struct {
+		Pageviews *uint64 `json:"pageviews"`
+	}
+	if err := json.NewDecoder(body).Decode(&main); err != nil {
+		return 0, fmt.Errorf("ask the aggregator for page views: %w", err)
+	}
+	if main.Pageviews == nil {
+		return 0, nil // a site without data
+	}
+	return *main.Pageviews, nil
+}

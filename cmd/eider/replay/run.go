@@ -1,0 +1,198 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/accesslog"
+)
+
+// grace bounds each step of the way down; Caddy itself promises ten seconds.
+const grace = 15 * time.Second
+
+// Run replays a log and returns the account. When ctx ends it stops sending
+// and closes the books of what was sent. Progress goes to w.
+//
+// An error says why there is no account, or an incomplete one; whether the
+// books close is [Account.Err].
+func Run(ctx context.Context, o Options, w io.Writer) (Account, error) {
+	if err := o.check(); err != nil {
+		return Account{}, err
+	}
+	total, err := count(o.Log, o.Limit)
+	if err != nil {
+		return Account{}, err
+	}
+	log, err := accesslog.Open(o.Log)
+	if err != nil {
+		return Account{}, err
+	}
+	defer func() { _ = log.Close() }()
+	listen := o.OriginListen
+	if o.Through == "" {
+		listen = "127.0.0.1:0"
+	}
+	origin, err := startOrigin(listen)
+	if err != nil {
+		return Account{}, err
+	}
+	defer origin.close()
+	p, err := findProxy(ctx, &o, origin.addr())
+	if err != nil {
+		return Account{}, err
+	}
+	account, err := p.replay(ctx, &o, log.Parser, total, w)
+	return account, errors.Join(err, p.stop())
+}
+
+// findProxy is a Caddy of our own, or the running one.
+func findProxy(ctx context.Context, o *Options, origin string) (*proxy, error) {
+	if o.Through == "" {
+		return startProxy(ctx, o, origin)
+	}
+	base, err := url.Parse(o.Through)
+	if err != nil {
+		return nil, fmt.Errorf("through: %w", err)
+	}
+	return &proxy{base: base, admin: o.Admin}, nil
+}
+
+// replay sends the log through the proxy and closes the books.
+func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, total uint64, w io.Writer) (Account, error) {
+	before, err := readEdge(ctx, p.admin, o.Site)
+	if err != nil {
+		return Account{}, err
+	}
+	viewsBefore, unknown := pageviews(ctx, o.Aggregator, o.Site)
+
+	s := newSender(o, p.base)
+	shown := make(chan struct{})
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(shown)
+		bar := &progress{w: w, terminal: o.Terminal, total: total, began: time.Now()}
+		bar.watch(watching, s.progress)
+	}()
+	sent, sendErr := s.run(ctx, log, o.Limit)
+	stopWatching()
+	<-shown
+
+	// The books are closed for what was sent, also after an interruption.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Patience)
+	defer cancel()
+	edge, err := p.drained(ctx, o.Site, before)
+	if err != nil {
+		return Account{}, errors.Join(sendErr, err)
+	}
+	account := newAccount(o.Site, sent, edge)
+	if account.Unknown = unknown; unknown == nil {
+		account.Pageviews, account.Unknown = settled(ctx, o, viewsBefore, edge)
+	}
+	if account.Queued > 0 && p.dir != "" {
+		account.QueueKept = o.Queue
+		if o.Queue == "" {
+			account.QueueKept = filepath.Join(p.dir, queueName)
+			p.dir = "" // what is in it is not lost
+		}
+	}
+	return account, sendErr
+}
+
+// drained waits until the edge has shipped everything, or ctx ends: the books
+// say then how much is still queued.
+func (p *proxy) drained(ctx context.Context, site string, before edgeBooks) (edgeBooks, error) {
+	last := edgeBooks{Results: map[shared.Result]uint64{}}
+	err := poll(ctx, func() (bool, error) {
+		now, err := readEdge(ctx, p.admin, site)
+		if err != nil {
+			return false, err
+		}
+		last = now.since(before)
+		return last.Queued == 0 && last.Captured == last.recorded(), nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return last, err
+}
+
+// settled waits until the aggregator answers with as many page views as were
+// counted, less what is known not to be there, or ctx ends.
+func settled(ctx context.Context, o *Options, before uint64, edge edgeBooks) (uint64, error) {
+	var views uint64
+	want := edge.Results[shared.ResultPageview]
+	missing := edge.Dropped + edge.Rejected + edge.Lost + edge.Queued
+	err := poll(ctx, func() (bool, error) {
+		now, err := pageviews(ctx, o.Aggregator, o.Site)
+		if err != nil {
+			return false, err
+		}
+		views = now - before
+		return views+missing >= want, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // the account compares
+	}
+	return views, err
+}
+
+// poll calls check until it says that it is done, fails, or ctx ends. The
+// first failures are forgiven for a second: servers may be catching up.
+func poll(ctx context.Context, check func() (bool, error)) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	forgiven := 10
+	for {
+		done, err := check()
+		if err == nil && done {
+			return nil
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if forgiven--; forgiven < 0 {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// count is the number of requests that a file has, for the progress bar. A
+// stream can be read only once: its length is not known, which is 0.
+func count(path string, limit int) (uint64, error) {
+	if path == "-" {
+		return uint64(limit), nil
+	}
+	log, err := accesslog.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = log.Close() }()
+	var n uint64
+	for limit == 0 || n < uint64(limit) {
+		_, err := log.Next()
+		var line *accesslog.LineError
+		switch {
+		case err == nil:
+			n++
+		case errors.As(err, &line):
+		case errors.Is(err, io.EOF):
+			return n, nil
+		default:
+			return 0, err
+		}
+	}
+	return n, nil
+}
