@@ -1,6 +1,10 @@
 package stats
 
-import "context"
+import (
+	"context"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+)
 
 // Row is one line of a table.
 type Row struct {
@@ -11,9 +15,9 @@ type Row struct {
 
 // Breakdown answers with the dimension's values, those with most visitors
 // first, then most pageviews, then in the order of their bytes.
-func (e *Engine) Breakdown(ctx context.Context, snap *Snapshot, q Query, d *Dimension) ([]Row, error) {
+func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *Dimension) ([]Row, error) {
 	rows := []Row{} // an empty table is [] in JSON
-	err := e.run(ctx, snap, q.SiteID, compileBreakdown(q, d), func(scan func(...any) error) error {
+	err := e.run(ctx, files, q.SiteID, compileBreakdown(q, d), func(scan func(...any) error) error {
 		var value *string
 		var r Row
 		err := scan(&value, &r.Visitors, &r.Pageviews)

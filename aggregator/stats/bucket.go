@@ -72,6 +72,9 @@ func (i Interval) atLeast() int64 {
 	}
 }
 
+// clockLayout is how a local time is written: without a zone, the site's is meant.
+const clockLayout = "2006-01-02T15:04:05"
+
 // bucket is one point of a chart. key is what the compiled SQL computes from an
 // event's time: unique and rising within a chart, not always by one.
 type bucket struct {
@@ -130,7 +133,7 @@ func (c *chart) add(unit, bias int64) {
 	b := bucket{key: unit + bias, date: at.Format(time.DateOnly)}
 	switch c.interval {
 	case Minute, Hour:
-		b.date = at.Format("2006-01-02T15:04:05")
+		b.date = at.Format(clockLayout)
 	case Week:
 		b.key = (unit + 3) / 7 // 1970-01-01 was a Thursday
 	case Month:

@@ -32,15 +32,21 @@ type Dimension struct {
 	unknown string // what null is called
 }
 
+// The dimensions that other answers than a breakdown name.
+var (
+	pages   = &Dimension{"pages", "pathname", ofView, Unknown}
+	sources = &Dimension{"sources", "source", ofVisit, direct}
+)
+
 // dimensions is the registry. The expressions are the only source of column
 // names in compiled SQL.
 var dimensions = []*Dimension{
-	{"pages", "pathname", ofView, Unknown},
+	pages,
 	{"entry-pages", "pathname", ofEntry, Unknown},
 	{"exit-pages", "pathname", ofExit, Unknown},
 	{"hostnames", "hostname", ofEvent, Unknown},
 	{"referrers", "referrer_domain", ofVisit, direct},
-	{"sources", "source", ofVisit, direct},
+	sources,
 	{"channels", "channel", ofVisit, Unknown},
 	{"countries", "country_code", ofEvent, Unknown},
 	{"regions", "country_code || '-' || region", ofEvent, Unknown},

@@ -6,21 +6,8 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/duck"
+	"github.com/eider-analytics/eider/aggregator/lake"
 )
-
-// File is one immutable Parquet file of one site's events.
-type File struct {
-	Path             string
-	SiteID           string
-	MinTime, MaxTime int64 // µs since 1970, both included
-}
-
-// Snapshot is a set of files that stays readable while it is held, and the
-// version of the data that it stands for.
-type Snapshot struct {
-	Version string
-	Files   []File
-}
 
 // Engine answers questions. It is safe for concurrent use.
 type Engine struct{ db *duck.DB }
@@ -29,10 +16,10 @@ type Engine struct{ db *duck.DB }
 func NewEngine(db *duck.DB) *Engine { return &Engine{db: db} }
 
 // Began is when the site's first event happened, zero if there is none.
-func (s *Snapshot) Began(siteID string) time.Time {
+func Began(files []lake.File, siteID string) time.Time {
 	began := int64(0)
-	for i := range s.Files {
-		if f := &s.Files[i]; f.SiteID == siteID && (began == 0 || f.MinTime < began) {
+	for i := range files {
+		if f := &files[i]; f.SiteID == siteID && (began == 0 || f.MinTime < began) {
 			began = f.MinTime
 		}
 	}
@@ -42,21 +29,27 @@ func (s *Snapshot) Began(siteID string) time.Time {
 	return time.UnixMicro(began)
 }
 
-// between lists the site's files that may hold events of [from, to).
-func (s *Snapshot) between(siteID string, from, to int64) []string {
-	var paths []string
-	for i := range s.Files {
-		if f := &s.Files[i]; f.SiteID == siteID && f.MaxTime >= from && f.MinTime < to {
-			paths = append(paths, f.Path)
+// Relevant lists the files that a question about a site and the time
+// [from, to) looks at, in µs since 1970. The rest of the snapshot doesn't
+// change its answer.
+func Relevant(files []lake.File, siteID string, from, to int64) []lake.File {
+	var list []lake.File
+	for i := range files {
+		if f := &files[i]; f.SiteID == siteID && f.MaxTime >= from && f.MinTime < to {
+			list = append(list, *f)
 		}
 	}
-	return paths
+	return list
 }
 
 // run asks one statement of one site's files.
-func (e *Engine) run(ctx context.Context, snap *Snapshot, siteID string, s statement, scan func(func(...any) error) error) error {
-	files := snap.between(siteID, s.from, s.to)
-	if err := e.db.Query(ctx, files, s.text, s.args, scan); err != nil {
+func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s statement, scan func(func(...any) error) error) error {
+	relevant := Relevant(files, siteID, s.from, s.to)
+	paths := make([]string, len(relevant))
+	for i := range relevant {
+		paths[i] = relevant[i].Path
+	}
+	if err := e.db.Query(ctx, paths, s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/eider-analytics/eider/aggregator/duck"
+	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/stats"
 )
 
@@ -55,13 +56,13 @@ func open(t testing.TB, dir string) *stats.Engine {
 }
 
 // write makes the rows one file of a snapshot.
-func write(t testing.TB, dir, name string, rows []row) stats.File {
+func write(t testing.TB, dir, name string, rows []row) lake.File {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := parquet.WriteFile(path, rows); err != nil {
 		t.Fatal(err)
 	}
-	f := stats.File{Path: path, SiteID: site}
+	f := lake.File{Path: path, SiteID: site}
 	for i, r := range rows {
 		at := r.Time.UnixMicro()
 		if i == 0 || at < f.MinTime {

@@ -1,6 +1,10 @@
 package stats
 
-import "context"
+import (
+	"context"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+)
 
 // Totals are the numbers of a range. Null is what can't be computed.
 type Totals struct {
@@ -19,12 +23,12 @@ type Main struct {
 }
 
 // Main answers with the totals of the range, and of the one to compare with.
-func (e *Engine) Main(ctx context.Context, snap *Snapshot, q Query) (Main, error) {
-	totals, err := e.totals(ctx, snap, q, q.Range)
+func (e *Engine) Main(ctx context.Context, files []lake.File, q Query) (Main, error) {
+	totals, err := e.totals(ctx, files, q, q.Range)
 	if err != nil || q.Compare == nil {
 		return Main{Totals: totals}, err
 	}
-	other, err := e.totals(ctx, snap, q, *q.Compare)
+	other, err := e.totals(ctx, files, q, *q.Compare)
 	return Main{Totals: totals, Comparison: &other}, err
 }
 
@@ -43,10 +47,10 @@ func (s visitSums) into(t *Totals) {
 	t.ViewsPerVisit = mean(float64(s.views))
 }
 
-func (e *Engine) totals(ctx context.Context, snap *Snapshot, q Query, r Range) (Totals, error) {
+func (e *Engine) totals(ctx context.Context, files []lake.File, q Query, r Range) (Totals, error) {
 	var t Totals
 	var sums visitSums
-	err := e.run(ctx, snap, q.SiteID, compileTotals(q, r), func(scan func(...any) error) error {
+	err := e.run(ctx, files, q.SiteID, compileTotals(q, r), func(scan func(...any) error) error {
 		return scan(&t.Visitors, &t.Pageviews, &sums.visits, &sums.views, &sums.bounces, &sums.micros)
 	})
 	sums.into(&t)

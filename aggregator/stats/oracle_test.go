@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/stats"
 )
 
@@ -263,10 +264,10 @@ func TestOracle(t *testing.T) {
 		rows := randomRows(r, first.Add(-24*time.Hour), days+2)
 		dir := t.TempDir()
 		e := open(t, dir)
-		snap := &stats.Snapshot{}
+		var files []lake.File
 		for i, part := 0, rows; len(part) > 0; i++ {
 			n := min(1+r.IntN(100), len(part))
-			snap.Files = append(snap.Files, write(t, dir, fmt.Sprintf("%d.parquet", i), part[:n]))
+			files = append(files, write(t, dir, fmt.Sprintf("%d.parquet", i), part[:n]))
 			part = part[n:]
 		}
 		f := filters[r.IntN(len(filters))]
@@ -279,11 +280,11 @@ func TestOracle(t *testing.T) {
 		}
 		o := &oracle{rows: rows, from: q.Range.From, to: q.Range.To, event: f.event, visit: f.visit}
 		name := fmt.Sprintf("round %d: %s, %s, %d days, filters %q", round, zone, first.Format(time.DateOnly), days, f.text)
-		compareAll(t, name, e, snap, q, o, zone)
+		compareAll(t, name, e, files, q, o, zone)
 	}
 }
 
-func compareAll(t *testing.T, name string, e *stats.Engine, snap *stats.Snapshot, q stats.Query, o *oracle, zone *time.Location) {
+func compareAll(t *testing.T, name string, e *stats.Engine, files []lake.File, q stats.Query, o *oracle, zone *time.Location) {
 	t.Helper()
 	ctx := context.Background()
 	check := func(what string, got, want any, err error) {
@@ -295,11 +296,11 @@ func compareAll(t *testing.T, name string, e *stats.Engine, snap *stats.Snapshot
 			t.Fatalf("%s: %s:\n got %s\nwant %s", name, what, show(got), show(want))
 		}
 	}
-	main, err := e.Main(ctx, snap, q)
+	main, err := e.Main(ctx, files, q)
 	check("main", round(main.Totals), round(o.totals()), err)
 	for interval, layout := range map[stats.Interval]string{stats.Hour: "2006-01-02T15:00:00", stats.Day: time.DateOnly} {
 		q.Interval = interval
-		series, err := e.Timeseries(ctx, snap, q)
+		series, err := e.Timeseries(ctx, files, q)
 		check(string(interval), series, o.timeseries(zone, layout), err)
 	}
 	for dim, key := range oracleKeys {
@@ -311,7 +312,7 @@ func compareAll(t *testing.T, name string, e *stats.Engine, snap *stats.Snapshot
 		if dim == "sources" {
 			unknown = "Direct / None"
 		}
-		rows, err := e.Breakdown(ctx, snap, q, d)
+		rows, err := e.Breakdown(ctx, files, q, d)
 		check(dim, rows, o.breakdown(unknown, key, q.Limit, q.Offset), err)
 	}
 }

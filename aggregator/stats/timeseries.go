@@ -1,6 +1,10 @@
 package stats
 
-import "context"
+import (
+	"context"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+)
 
 // Point is one bucket of a chart. Date is the bucket's beginning in the site's
 // zone: "2026-11-22" of a day, week or month, "2026-11-22T14:00:00" of an hour or
@@ -12,10 +16,13 @@ type Point struct {
 }
 
 // Timeseries answers with every bucket of the range, in order.
-func (e *Engine) Timeseries(ctx context.Context, snap *Snapshot, q Query) ([]Point, error) {
-	c := newChart(q.Range, q.Interval)
+func (e *Engine) Timeseries(ctx context.Context, files []lake.File, q Query) ([]Point, error) {
+	return e.series(ctx, files, q, newChart(q.Range, q.Interval))
+}
+
+func (e *Engine) series(ctx context.Context, files []lake.File, q Query, c chart) ([]Point, error) {
 	found := make(map[int64]Point)
-	err := e.run(ctx, snap, q.SiteID, compileTimeseries(q, &c), func(scan func(...any) error) error {
+	err := e.run(ctx, files, q.SiteID, compileTimeseries(q, &c), func(scan func(...any) error) error {
 		var key int64
 		var p Point
 		err := scan(&key, &p.Visitors, &p.Pageviews)

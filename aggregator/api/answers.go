@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/aggregator/stats"
+)
+
+// question is one that the files of one site answer.
+type question struct {
+	query stats.Query
+	from  int64 // the earliest and
+	to    int64 // the latest time that the answer looks at, µs since 1970
+	key   string
+	ask   func(ctx context.Context, e *Engine, files []lake.File) (any, error)
+}
+
+// parser makes a question of a request.
+type parser func(site stats.Site, r *http.Request, now time.Time) (question, error)
+
+// answer serves a question: from the client's own copy, from the cache, or by
+// asking the files. Clients that ask the same at one time share one answer.
+func (s *Server) answer(parse parser) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		site, zone, err := s.site(r)
+		if err != nil {
+			return err
+		}
+		snap := s.cfg.Snapshot()
+		defer snap.Release()
+		q, err := parse(stats.Site{ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID)}, r, s.cfg.Now())
+		if err != nil {
+			return err
+		}
+		tag := s.tags.of(q.key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
+		w.Header().Set("ETag", tag)
+		if unchanged(r, tag) {
+			w.Header().Set("Cache-Control", revalidate)
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		body, ok := s.cache.get(tag)
+		if !ok {
+			if body, err = s.ask(r.Context(), tag, q, snap); err != nil {
+				w.Header().Del("ETag")
+				return err
+			}
+		}
+		writeJSON(w, r, http.StatusOK, revalidate, body)
+		return nil
+	}
+}
+
+// revalidate lets browsers keep an answer, but not use it without asking.
+const revalidate = "private, no-cache"
+
+// ask makes the answer with a tag, once for everybody who waits for it.
+func (s *Server) ask(ctx context.Context, tag string, q question, snap *lake.Snapshot) ([]byte, error) {
+	// The snapshot is held by whoever leads the flight until the answer is
+	// made; a follower's own snapshot has the same files.
+	made := s.flight.DoChan(tag, func() (any, error) {
+		limited, cancel := s.limited(ctx)
+		defer cancel()
+		v, err := q.ask(limited, s.cfg.Engine, snap.Files)
+		if err != nil {
+			return nil, err
+		}
+		body, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("encode answer: %w", err)
+		}
+		s.cache.put(tag, body)
+		return body, nil
+	})
+	result := <-made
+	if result.Err != nil {
+		return nil, result.Err
+	}
+	return result.Val.([]byte), nil
+}
+
+// site finds the site that a request is about, and its zone.
+func (s *Server) site(r *http.Request) (state.Site, *time.Location, error) {
+	name := r.URL.Query().Get("site_id")
+	if !validSiteID(name) {
+		return state.Site{}, nil, &stats.InvalidError{
+			Field: "site_id", Message: "must be a site's id, UUID or domain: 1 to 256 letters, digits and . _ : -",
+		}
+	}
+	site, ok := s.cfg.Sites.Resolve(name)
+	if !ok {
+		return state.Site{}, nil, &httpError{
+			status: http.StatusNotFound, code: "unknown_site",
+			message: "there is no site of this name: GET /api/sites lists them, `eider site add` adds one",
+		}
+	}
+	zone, err := time.LoadLocation(site.Zone)
+	if err != nil {
+		return state.Site{}, nil, fmt.Errorf("zone of site %s: %w", site.ID, err)
+	}
+	return site, zone, nil
+}
+
+// validSiteID holds a name to [A-Za-z0-9._:-]{1,256}.
+func validSiteID(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == ':' || c == '-') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 256
+}
+
+// ranged makes a question of the common parameters.
+func ranged(kind string, site stats.Site, p url.Values, now time.Time) (question, error) {
+	q, err := stats.Parse(site, p, now)
+	if err != nil {
+		return question{}, err
+	}
+	margin := stats.Margin.Microseconds()
+	out := question{query: q, from: q.Range.From - margin, to: q.Range.To + margin}
+	if q.Compare != nil {
+		out.from, out.to = min(out.from, q.Compare.From-margin), max(out.to, q.Compare.To+margin)
+	}
+	out.key = fmt.Sprintf("%s %s %s %d %d %s %s %q %d %d", kind, site.ID, site.Zone, q.Range.From, q.Range.To,
+		p.Get("compare"), q.Interval, p.Get("filters"), q.Limit, q.Offset)
+	return out, nil
+}
+
+func mainStats(site stats.Site, r *http.Request, now time.Time) (question, error) {
+	q, err := ranged("main", site, r.URL.Query(), now)
+	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
+		return e.Main(ctx, files, q.query)
+	}
+	return q, err
+}
+
+func timeseries(site stats.Site, r *http.Request, now time.Time) (question, error) {
+	q, err := ranged("timeseries", site, r.URL.Query(), now)
+	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
+		return e.Timeseries(ctx, files, q.query)
+	}
+	return q, err
+}
+
+func breakdown(site stats.Site, r *http.Request, now time.Time) (question, error) {
+	d, err := stats.ParseDimension("breakdown", r.PathValue("dimension"))
+	if err != nil {
+		return question{}, &httpError{status: http.StatusNotFound, code: "unknown_dimension", message: err.Error()}
+	}
+	q, err := ranged("breakdown "+d.Name(), site, r.URL.Query(), now)
+	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
+		return e.Breakdown(ctx, files, q.query, d)
+	}
+	return q, err
+}
+
+func realtime(site stats.Site, r *http.Request, now time.Time) (question, error) {
+	// A period means nothing here; limit and filters do.
+	p := url.Values{"limit": r.URL.Query()["limit"], "filters": r.URL.Query()["filters"], "period": {"today"}}
+	q, err := stats.Parse(site, p, now)
+	if err != nil {
+		return question{}, err
+	}
+	q.Range = stats.RealtimeRange(site.Zone, now)
+	margin := stats.Margin.Microseconds()
+	return question{
+		query: q, from: q.Range.From - margin, to: q.Range.To + margin,
+		key: fmt.Sprintf("realtime %s %s %d %q %d", site.ID, site.Zone, q.Range.To, p.Get("filters"), q.Limit),
+		ask: func(ctx context.Context, e *Engine, files []lake.File) (any, error) { return e.Realtime(ctx, files, q) },
+	}, nil
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/stats"
+)
+
+// siteAnswer is one site as the API shows it.
+type siteAnswer struct {
+	SiteID   string   `json:"site_id"`
+	UUID     string   `json:"uuid"`
+	Domains  []string `json:"domains"`
+	Name     string   `json:"name"`
+	TimeZone string   `json:"time_zone"`
+}
+
+// sites lists the registry.
+func (s *Server) sites(w http.ResponseWriter, r *http.Request) error {
+	list := []siteAnswer{}
+	for _, site := range s.cfg.Sites.List() {
+		list = append(list, siteAnswer{site.ID, site.UUID, site.Domains, site.Name, site.Zone})
+	}
+	return s.made(w, r, list)
+}
+
+// edgeAnswer is one edge's books: captured = stored + queued + dropped +
+// rejected + lost, as of its newest batch.
+type edgeAnswer struct {
+	Edge        string `json:"edge"`
+	Epoch       string `json:"epoch"`
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Captured    uint64 `json:"captured"`
+	Stored      uint64 `json:"stored"`
+	Queued      uint64 `json:"queued"`
+	Dropped     uint64 `json:"dropped"`
+	Rejected    uint64 `json:"rejected"`
+	Lost        uint64 `json:"lost"`
+	LagMS       int64  `json:"lag_ms"`
+	ClockSkewMS int64  `json:"clock_skew_ms"`
+}
+
+// incidentAnswer is a span of time that is incomplete.
+type incidentAnswer struct {
+	From   string `json:"from"` // RFC 3339, UTC
+	To     string `json:"to"`
+	Count  uint64 `json:"count"`
+	Reason string `json:"reason"`
+}
+
+type accountingAnswer struct {
+	Edges      []edgeAnswer     `json:"edges"`
+	Incomplete []incidentAnswer `json:"incomplete"`
+}
+
+// accounting says what became of everything that the edges captured, and in
+// which spans of the range something is missing.
+func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
+	site, zone, err := s.site(r)
+	if err != nil {
+		return err
+	}
+	snap := s.cfg.Snapshot()
+	began := stats.Began(snap.Files, site.ID)
+	snap.Release()
+	q, err := stats.Parse(stats.Site{ID: site.ID, Zone: zone, Began: began}, r.URL.Query(), s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	incidents, err := s.cfg.Books.Incidents(q.Range.From, q.Range.To-1)
+	if err != nil {
+		return fmt.Errorf("read incidents: %w", err)
+	}
+	answer := accountingAnswer{Edges: []edgeAnswer{}, Incomplete: []incidentAnswer{}}
+	for _, e := range s.cfg.Books.Edges() {
+		answer.Edges = append(answer.Edges, booksOf(&e))
+	}
+	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.RFC3339) }
+	for _, i := range incidents {
+		answer.Incomplete = append(answer.Incomplete, incidentAnswer{at(i.From), at(i.To), i.Count, i.Reason})
+	}
+	return s.made(w, r, answer)
+}
+
+// booksOf balances an edge's books by what arrived here: its own counters were
+// read when its newest batch was sealed, before anybody could know that this
+// batch would arrive.
+func booksOf(e *receive.EdgeHealth) edgeAnswer {
+	a := edgeAnswer{
+		Edge: e.ID.String(), Epoch: e.Epoch.String(), Name: e.Name, Version: e.Version,
+		Captured: e.Counters.Captured, Stored: e.Accepted, Dropped: e.Counters.DroppedTotal(),
+		Rejected: e.Rejected, Lost: e.Lost, LagMS: e.LagMS, ClockSkewMS: e.SkewMS,
+	}
+	if done := a.Stored + a.Dropped + a.Rejected + a.Lost; a.Captured > done {
+		a.Queued = a.Captured - done
+	}
+	return a
+}
+
+// made answers with what does not come from files: its tag is its own content.
+func (s *Server) made(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	tag := s.tags.ofBody(body)
+	w.Header().Set("ETag", tag)
+	if unchanged(r, tag) {
+		w.Header().Set("Cache-Control", revalidate)
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	writeJSON(w, r, http.StatusOK, revalidate, body)
+	return nil
+}

@@ -1,0 +1,82 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/aggregator/stats"
+	"github.com/eider-analytics/eider/shared"
+)
+
+// httpError is how a handler says no: status, code and message are for whoever
+// asked, cause is for the log.
+type httpError struct {
+	status  int
+	code    string
+	message string
+	cause   error
+}
+
+func (e *httpError) Error() string { return e.message }
+
+func (e *httpError) Unwrap() error { return e.cause }
+
+func notFound(message string) error {
+	return &httpError{status: http.StatusNotFound, code: "not_found", message: message}
+}
+
+// handler either answers or returns why not.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// handle is the one place that turns errors into answers.
+func (s *Server) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.refuse(w, r, err)
+		}
+	})
+}
+
+// statusGone is for a client that went away: nobody reads it.
+const statusGone = 499
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var refusal *httpError
+	var parameter *stats.InvalidError
+	switch {
+	case errors.As(err, &refusal):
+	case errors.As(err, &parameter):
+		refusal = &httpError{status: http.StatusBadRequest, code: "invalid_parameter", message: parameter.Error()}
+	case r.Context().Err() != nil:
+		w.WriteHeader(statusGone)
+		return
+	case errors.Is(err, context.DeadlineExceeded):
+		refusal = &httpError{
+			status: http.StatusServiceUnavailable, code: "too_slow",
+			message: "the answer took too long: ask for a shorter range, or raise query_timeout",
+		}
+	default:
+		s.log.Error("question could not be answered", zap.String("path", r.URL.Path), zap.Error(err))
+		refusal = &httpError{status: http.StatusInternalServerError, code: "internal", message: "internal error, see the aggregator's log"}
+	}
+	body, err := json.Marshal(shared.ErrorBody{Error: shared.ErrorDetail{Code: refusal.code, Message: refusal.message}})
+	if err != nil {
+		panic(err) // strings can always be encoded
+	}
+	writeJSON(w, r, refusal.status, "no-store", body)
+}
+
+// writeJSON writes a whole answer.
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, cache string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", cache)
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a reader who went away is no error of ours
+	}
+}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/aggregator/stats"
+)
+
+// DefaultQueryTimeout bounds one question.
+const DefaultQueryTimeout = 30 * time.Second
+
+// Sites is what the API needs of the registry.
+type Sites interface {
+	Resolve(name string) (state.Site, bool)
+	List() []state.Site
+}
+
+// Engine is what it needs of package stats.
+type Engine = stats.Engine
+
+// Books is where the accounting comes from.
+type Books interface {
+	Edges() []receive.EdgeHealth
+	Incidents(from, to int64) ([]state.Incident, error)
+}
+
+// Config is what a Server is made of. Hosts, Now and QueryTimeout may be left
+// out.
+type Config struct {
+	Engine    *Engine
+	Sites     Sites
+	Books     Books
+	Snapshot  func() *lake.Snapshot
+	Edges     http.Handler // /v1/: brings its own authentication
+	Ops       http.Handler // /health…, /metrics
+	Dashboard http.Handler // everything else
+	// Hosts are names, beside loopback's, by which the API is reached.
+	Hosts        []string
+	QueryTimeout time.Duration
+	Now          func() time.Time
+	Logger       *zap.Logger
+}
+
+// Server is the http.Handler of the aggregator.
+type Server struct {
+	cfg     Config
+	log     *zap.Logger
+	hosts   []string
+	handler http.Handler
+	tags    tagger
+	cache   *cache
+	flight  singleflight.Group
+}
+
+// New mounts everything.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.QueryTimeout <= 0 {
+		cfg.QueryTimeout = DefaultQueryTimeout
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), cache: newCache()}
+	for _, host := range cfg.Hosts {
+		s.hosts = append(s.hosts, strings.ToLower(strings.Trim(strings.TrimSpace(host), "[].")))
+	}
+	own := http.NewServeMux()
+	own.Handle("/api/sites", s.handle(s.sites))
+	own.Handle("/api/stats/main", s.handle(s.answer(mainStats)))
+	own.Handle("/api/stats/timeseries", s.handle(s.answer(timeseries)))
+	own.Handle("/api/stats/breakdown/{dimension}", s.handle(s.answer(breakdown)))
+	own.Handle("/api/stats/realtime", s.handle(s.answer(realtime)))
+	own.Handle("/api/stats/accounting", s.handle(s.accounting))
+	own.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
+		return notFound("there is no such endpoint")
+	}))
+	own.Handle("/health", cfg.Ops)
+	own.Handle("/health/", cfg.Ops)
+	own.Handle("/metrics", cfg.Ops)
+	own.Handle("/", cfg.Dashboard)
+
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", cfg.Edges)
+	mux.Handle("/", s.guard(own))
+	s.handler = mux
+	return s
+}
+
+// ServeHTTP answers everything that the aggregator answers.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// limited is a context that ends when a question takes too long. It does not
+// end with the request, because others may wait for the same answer.
+func (s *Server) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), s.cfg.QueryTimeout)
+}
