@@ -1,0 +1,231 @@
+package caddymodule
+
+import (
+	"math"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("eider", parseApp)
+	httpcaddyfile.RegisterHandlerDirective("eider", parseHandler)
+	// Outside of everything that changes the URI (rewrite, try_files, …) or the
+	// body (encode), and of redirects, which count too. Only tracing, which
+	// changes nothing, is further out.
+	httpcaddyfile.RegisterDirectiveOrder("eider", httpcaddyfile.Before, "map")
+}
+
+func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next()
+		return nil, d.Err("the global option eider is given twice")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "eider", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile reads the global option:
+//
+//	eider {
+//	    aggregator <url>
+//	    token      <token>
+//	    queue      [<directory>] {
+//	        max_size     <size>
+//	        reserve_free <size>
+//	        seal_age     <duration>
+//	        sync         <duration>|always
+//	        drop         newest|oldest
+//	        unsafe_fs
+//	    }
+//	    geoip      <file>
+//	}
+//
+// Sizes are like 512MiB or 2GB. What is left out has its default.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := once{}
+	for d.NextBlock(0) {
+		if err := seen.first(d); err != nil {
+			return err
+		}
+		var err error
+		switch d.Val() {
+		case "aggregator":
+			err = oneArg(d, &a.Aggregator)
+		case "token":
+			err = oneArg(d, &a.Token)
+		case "geoip":
+			err = oneArg(d, &a.GeoIP)
+		case "queue":
+			a.Queue = new(QueueConfig)
+			err = a.Queue.unmarshal(d)
+		default:
+			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue and geoip", d.Val())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *QueueConfig) unmarshal(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		q.Dir = d.Val()
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := seen.first(d); err != nil {
+			return err
+		}
+		var err error
+		switch d.Val() {
+		case "max_size":
+			err = size(d, &q.MaxSize)
+		case "reserve_free":
+			err = size(d, &q.ReserveFree)
+		case "seal_age":
+			err = duration(d, &q.SealAge)
+		case "sync":
+			err = oneArg(d, &q.Sync)
+		case "drop":
+			err = oneArg(d, &q.Drop)
+		case "unsafe_fs":
+			q.UnsafeFS = true
+			if d.NextArg() {
+				err = d.ArgErr()
+			}
+		default:
+			err = d.Errf("unknown option %q of queue: it has max_size, reserve_free, seal_age, sync, drop and unsafe_fs", d.Val())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return handler, nil
+}
+
+// UnmarshalCaddyfile reads the directive:
+//
+//	eider [<matcher>] {
+//	    site    <name>
+//	    exclude <path>...
+//	}
+//
+// site is the request's host by default. exclude may be repeated; its paths
+// are matched as by Caddy's path matcher.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for d.NextBlock(0) {
+		switch d.Val() {
+		case "site":
+			if h.Site != "" {
+				return d.Err("site is given twice")
+			}
+			if err := oneArg(d, &h.Site); err != nil {
+				return err
+			}
+			if _, err := siteName(h.Site); err != nil && !placeholder(h.Site) {
+				return d.Err(err.Error())
+			}
+		case "exclude":
+			paths := d.RemainingArgs()
+			if len(paths) == 0 {
+				return d.ArgErr()
+			}
+			if _, err := compilePaths(paths); err != nil {
+				return d.Err(err.Error())
+			}
+			h.Exclude = append(h.Exclude, paths...)
+		default:
+			return d.Errf("unknown subdirective %q of eider: it has site and exclude", d.Val())
+		}
+	}
+	return nil
+}
+
+// once refuses an option that is given a second time.
+type once map[string]bool
+
+func (o once) first(d *caddyfile.Dispenser) error {
+	if o[d.Val()] {
+		return d.Errf("%s is given twice", d.Val())
+	}
+	o[d.Val()] = true
+	return nil
+}
+
+func oneArg(d *caddyfile.Dispenser, to *string) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	*to = d.Val()
+	if *to == "" {
+		return d.Err("an empty value")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func size(d *caddyfile.Dispenser, to *int64) error {
+	var text string
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n == 0 || n > math.MaxInt64 {
+		return d.Errf("%q is not a size: want one like 512MiB", text)
+	}
+	*to = int64(n)
+	return nil
+}
+
+// placeholder reports whether a value is known only when it is loaded.
+func placeholder(s string) bool { return strings.ContainsAny(s, "{}") }
+
+func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	var text string
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	v, err := caddy.ParseDuration(text)
+	if err != nil || v <= 0 {
+		return d.Errf("%q is not a duration: want one like 50ms", text)
+	}
+	*to = caddy.Duration(v)
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*Handler)(nil)
+)

@@ -1,0 +1,189 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/classify"
+)
+
+// capture is what a request said before other handlers could change it. It
+// lives on the stack of ServeHTTP; its strings are borrowed from the request.
+type capture struct {
+	site    *site
+	counted bool
+	started time.Time
+
+	method, path, rawQuery string // of the original URI
+	userAgent, language    string
+	referer, fetchSite     string
+	chua, chuaMobile       string
+	chuaPlatform           string
+	chuaPlatformVersion    string
+	chuaModel              string
+
+	signals classify.Signals
+}
+
+// count gives the request its one result.
+func (c *capture) count(result shared.Result) {
+	c.counted = true
+	c.site.count(result)
+}
+
+// seenKey marks a request that an eider handler has seen, among Caddy's vars.
+const seenKey = "eider"
+
+// enter reports whether this is the first of our handlers that the request
+// comes to: nested ones, or one in an error route, count nothing again.
+func enter(r *http.Request) bool {
+	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if !ok {
+		return true // not served by Caddy's server
+	}
+	if _, seen := vars[seenKey]; seen {
+		return false
+	}
+	vars[seenKey] = true
+	return true
+}
+
+// address notes method and URI as the client sent them, before any rewrite.
+func (c *capture) address(r *http.Request) {
+	c.method, c.path, c.rawQuery = r.Method, r.URL.Path, r.URL.RawQuery
+	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
+		c.method, c.path, c.rawQuery = o.Method, o.URL.Path, o.URL.RawQuery
+	}
+}
+
+// headers notes what is wanted of the request's headers in one walk: asking
+// for each of them by name takes longer.
+func (c *capture) headers(h http.Header) {
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		v := values[0]
+		switch name {
+		case "User-Agent":
+			c.userAgent = v
+		case "Accept-Language":
+			c.language = v
+		case "Referer":
+			c.referer = v
+		case "Sec-Fetch-Site":
+			c.fetchSite = v
+		case "Sec-Ch-Ua":
+			c.chua = v
+		case "Sec-Ch-Ua-Mobile":
+			c.chuaMobile = v
+		case "Sec-Ch-Ua-Platform":
+			c.chuaPlatform = v
+		case "Sec-Ch-Ua-Platform-Version":
+			c.chuaPlatformVersion = v
+		case "Sec-Ch-Ua-Model":
+			c.chuaModel = v
+		default:
+			c.signals.Note(name, v)
+		}
+	}
+}
+
+// observe fills o with the facts of the request; its strings are borrowed.
+func (c *capture) observe(o *shared.Observation, r *http.Request, a answer) {
+	o.Site = c.site.name
+	o.Time = c.started.UnixMicro()
+	o.ClientIP = clientIP(r)
+	o.Host, o.Path, o.RawQuery = r.Host, c.path, c.rawQuery
+	o.Method, o.Protocol = c.method, r.Proto
+	o.Status, o.ContentType, o.BytesSent = a.status, a.contentType, a.bytes
+	o.TTFBUS, o.CacheStatus = a.ttfb, a.cacheStatus
+	o.UserAgent, o.AcceptLanguage, o.Referer = c.userAgent, c.language, c.referer
+	o.SecFetchSite = c.fetchSite
+	o.CHUA, o.CHUAMobile, o.CHUAPlatform = c.chua, c.chuaMobile, c.chuaPlatform
+	o.CHUAPlatformVer, o.CHUAModel = c.chuaPlatformVersion, c.chuaModel
+}
+
+// clientIP is Caddy's own judgement of the client's address, the only one that
+// counts: raw headers can be forged.
+func clientIP(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.WithZone("").Unmap()
+}
+
+// Longest values that are kept of a request between handler and enrichment, in
+// bytes. They bound what a hostile client can make the ring hold.
+const (
+	maxHost    = 300
+	maxPath    = 2 * shared.MaxPath // decoded, before invalid UTF-8 is replaced
+	maxURL     = 4096
+	maxAgent   = 1024
+	maxHeader  = 256
+	maxMethod  = 16
+	clonedText = 16
+)
+
+// cloneText replaces the strings of o, which are parts of the request's, by
+// copies in one allocation of their own: what is kept must not hold a
+// connection's buffers, nor be read from a request that has ended.
+func cloneText(o *shared.Observation) {
+	fields := [clonedText]struct {
+		text  *string
+		limit int
+	}{
+		{&o.Host, maxHost},
+		{&o.Path, maxPath},
+		{&o.RawQuery, maxURL},
+		{&o.Method, maxMethod},
+		{&o.Protocol, maxMethod},
+		{&o.ContentType, maxHeader},
+		{&o.CacheStatus, maxHeader},
+		{&o.UserAgent, maxAgent},
+		{&o.AcceptLanguage, maxHeader},
+		{&o.Referer, maxURL},
+		{&o.SecFetchSite, maxMethod},
+		{&o.CHUA, maxHeader},
+		{&o.CHUAMobile, maxMethod},
+		{&o.CHUAPlatform, maxHeader},
+		{&o.CHUAPlatformVer, maxHeader},
+		{&o.CHUAModel, maxHeader},
+	}
+	total := 0
+	for i := range fields {
+		f := &fields[i]
+		*f.text = cut(*f.text, f.limit)
+		total += len(*f.text)
+	}
+	var b strings.Builder
+	b.Grow(total)
+	for i := range fields {
+		b.WriteString(*fields[i].text)
+	}
+	all := b.String()
+	for i := range fields {
+		n := len(*fields[i].text)
+		*fields[i].text, all = all[:n], all[n:]
+	}
+}
+
+// cut shortens s to at most limit bytes, between characters where it has any.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit
+	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}

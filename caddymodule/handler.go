@@ -1,0 +1,188 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/classify"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler observes the requests of a site and records page views, errors,
+// downloads, feeds and bots. It passes every request on, unchanged.
+//
+// In a Caddyfile it takes its place by itself, outside of rewrites and
+// encoding, so that it sees the original URI and the bytes on the wire. In
+// JSON, put it first.
+type Handler struct {
+	// The name of the site, usually its domain. By default each host that the
+	// route's host matchers name is a site of its own; a route without host
+	// matcher, or with a wildcard, needs a name. Placeholders are replaced
+	// when the configuration is loaded.
+	Site string `json:"site,omitempty"`
+
+	// Paths whose requests are left out: counted as `excluded`, never
+	// recorded. They are matched as Caddy's path matcher does: the whole path
+	// in any case, with `*` at the start or end (or anywhere) standing for
+	// whatever is there.
+	Exclude []string `json:"exclude,omitempty"`
+
+	app     *App
+	rt      *runtime
+	server  *caddyhttp.Server
+	exclude pathRules
+	hosts   hostResolver
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.eider", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision finds the app and prepares the rules.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	module, err := ctx.App("eider")
+	if err != nil {
+		return err
+	}
+	h.app = module.(*App)
+	h.rt = h.app.rt
+	if h.Site, err = caddy.NewReplacer().ReplaceOrErr(h.Site, true, true); err != nil {
+		return fmt.Errorf("site: %w", err)
+	}
+	if h.Site != "" {
+		if h.Site, err = siteName(h.Site); err != nil {
+			return err
+		}
+	}
+	if h.exclude, err = compilePaths(h.Exclude); err != nil {
+		return err
+	}
+	h.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	h.app.addHandler(h)
+	if h.server != nil && looselyTrusts(h.server) && h.app.warnLoose(h.server) {
+		ctx.Logger().Warn("trusted_proxies is set without trusted_proxies_strict: the left-most X-Forwarded-For entry, which "+
+			"a client can forge, counts as its address",
+			zap.String("server", h.server.Name()))
+	}
+	return nil
+}
+
+// looselyTrusts reports whether the server takes the left-most entry of a
+// trusted proxy's X-Forwarded-For, which anybody can write. Caddy keeps the
+// range source in an unexported field by the time handlers are provisioned;
+// whether it is nil can be seen nevertheless.
+func looselyTrusts(server *caddyhttp.Server) bool {
+	source := reflect.ValueOf(server).Elem().FieldByName("trustedProxies")
+	return source.IsValid() && source.Kind() == reflect.Interface && !source.IsNil() && server.TrustedProxiesStrict == 0
+}
+
+// ServeHTTP passes the request to next, exactly once, and counts it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
+	var c capture
+	if !h.begin(&c, r) {
+		return next.ServeHTTP(w, r)
+	}
+	// The writer is not pooled: a handler that kept it past its return could
+	// otherwise write into another visitor's answer.
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, started: c.started}
+	returned := false
+	// Deferred without recover: reverse_proxy panics on purpose when a body
+	// breaks off, and such a request counts too.
+	defer func() { h.finish(&c, rw, r, err, returned) }()
+	err = next.ServeHTTP(rw, r)
+	returned = true
+	return err
+}
+
+// begin notes what the request says before any other handler changes it. It
+// returns false if there is nothing more to see: the request is counted
+// already.
+func (h *Handler) begin(c *capture, r *http.Request) (observe bool) {
+	defer h.guard(c)
+	if !enter(r) {
+		return false
+	}
+	c.address(r)
+	c.site = h.hosts.lookup(h, r.Host)
+	early := classify.Request{
+		Path: c.path, UserAgent: firstValue(r.Header, "User-Agent"),
+		Excluded: h.exclude.match(c.path), UnknownHost: c.site == h.rt.other,
+	}
+	if result, done := early.Early(); done {
+		c.count(result)
+		return false
+	}
+	c.headers(r.Header)
+	c.started = time.Now()
+	return true
+}
+
+// finish counts the request and records what is to be recorded.
+func (h *Handler) finish(c *capture, rw *responseWriter, r *http.Request, err error, returned bool) {
+	defer h.guard(c)
+	a := rw.answer(err, returned)
+	q := classify.Request{
+		Method: c.method, Path: c.path, Query: c.rawQuery, UserAgent: c.userAgent,
+		Status: a.status, ContentType: a.contentType, Signals: c.signals,
+		Bot: h.rt.isBot(c.userAgent),
+	}
+	switch {
+	case a.status == http.StatusOK && c.method == http.MethodGet:
+		h.rt.types.Learn(c.site.name, c.path, a.contentType)
+	case a.status == http.StatusNotModified && a.contentType == "":
+		q.LastType = h.rt.types.Recall(c.site.name, c.path)
+	}
+	result, kind := q.Answered()
+	c.count(result)
+	if result.Recorded() {
+		var o shared.Observation
+		c.observe(&o, r, a)
+		o.Result, o.Kind = result, kind
+		cloneText(&o)
+		h.rt.ring.push(&o)
+	}
+}
+
+// guard catches a panic of our own code: the request is counted as `internal`
+// unless it has been counted, and the visitor notices nothing. It is deferred
+// in begin and finish only, never around the next handler.
+func (h *Handler) guard(c *capture) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if !c.counted {
+		if c.site == nil {
+			c.site = h.rt.other
+		}
+		c.count(shared.ResultInternal)
+	}
+	h.rt.reportPanic("observe", v)
+}
+
+// handlerStatus is the status that an error will be answered with.
+func handlerStatus(err error) int {
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) && he.StatusCode != 0 {
+		return he.StatusCode
+	}
+	return http.StatusInternalServerError
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

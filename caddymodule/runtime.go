@@ -1,0 +1,309 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/classify"
+	"github.com/eider-analytics/eider/shared/enrich"
+	"github.com/eider-analytics/eider/shared/queue"
+)
+
+// runtimes holds one runtime for each queue directory, by [poolKey]. Caddy
+// provisions a new configuration before it lets the old one go, so that both
+// have a share for a moment.
+var runtimes = caddy.NewUsagePool()
+
+// How long the end of the process, or of the last configuration with a queue,
+// may take in all, and how much of it goes to shipping what is left.
+const (
+	closeGrace = 9 * time.Second
+	drainGrace = 3 * time.Second
+)
+
+// reopenInterval is how often a queue is tried again that found no room.
+const reopenInterval = 2 * time.Second
+
+// runtime is what outlives a configuration: one for each queue directory.
+//
+//	requests ─▶ ring ─▶ recorder ─▶ enricher ─▶ queue ─▶ shipper ─▶ aggregator
+//
+// Everything that runs belongs to it and ends in Destruct.
+type runtime struct {
+	dir   string
+	log   *zap.Logger
+	ring  *ring
+	types classify.Memory
+	other *site // for hosts that no configuration names
+	isBot func(userAgent string) bool
+	salts enrich.Salts // kept when the enricher is exchanged: visitors stay who they are
+
+	enriching sync.Mutex // held while observations are enriched: an exchange waits
+	enricher  atomic.Pointer[enrich.Enricher]
+	queue     atomic.Pointer[queue.Queue] // nil until it is open
+	lastPanic atomic.Int64
+
+	mu       sync.Mutex
+	sites    map[string]*site
+	tenants  []tenant // configurations in force, the latest last
+	geoip    string
+	shipping *shipping
+	waiting  bool // for room to open the queue
+	closed   bool
+
+	stopReopen context.CancelFunc
+	stopRecord context.CancelFunc
+	running    sync.WaitGroup // the recorder, and the wait for room
+}
+
+// tenant is a configuration in force.
+type tenant struct {
+	app   *App
+	sites []shared.SiteHello
+}
+
+func newRuntime(dir string) *runtime {
+	return &runtime{
+		dir: dir, log: liveLogger("eider"), ring: newRing(ringSize), other: newSite(otherSite),
+		isBot: func(ua string) bool { _, is := enrich.Bot(ua); return is },
+		salts: enrich.NewLocalSalts(nil), sites: map[string]*site{},
+	}
+}
+
+// site returns the counters of a site, the same ones for the same name through
+// every reload. Names come from configurations alone, which bounds them.
+func (rt *runtime) site(name string) *site {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	s := rt.sites[name]
+	if s == nil {
+		s = newSite(name)
+		rt.sites[name] = s
+	}
+	return s
+}
+
+// start puts a configuration into force. What is wrong with it is an error; a
+// volume without room is not: the site serves, drops are counted, and the
+// queue is tried again.
+func (rt *runtime) start(app *App, sites []shared.SiteHello) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if err := rt.setGeoIP(app.GeoIP); err != nil {
+		return err
+	}
+	if rt.queue.Load() == nil && !rt.waiting {
+		switch err := rt.open(app.Queue); {
+		case err == nil:
+		case noRoom(err):
+			rt.log.Warn("queue has no room on its volume: sites are served, events are dropped and counted",
+				zap.String("dir", rt.dir), zap.Error(err))
+			rt.ring.unavailable(shared.DropDisk)
+			rt.waitForRoom()
+		default:
+			return fmt.Errorf("open queue: %w", err)
+		}
+	} else if len(rt.tenants) > 0 && *rt.tenants[0].app.Queue != *app.Queue {
+		rt.log.Warn("changed queue settings take effect when caddy is started anew", zap.String("dir", rt.dir))
+	}
+	rt.tenants = append(rt.tenants, tenant{app, sites})
+	rt.apply()
+	return nil
+}
+
+// stop lets a configuration go. If it was the latest, as after a failed start,
+// the one before it is in force again.
+func (rt *runtime) stop(app *App) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	for i, t := range rt.tenants {
+		if t.app == app {
+			rt.tenants = append(rt.tenants[:i:i], rt.tenants[i+1:]...)
+			break
+		}
+	}
+	if len(rt.tenants) == 0 {
+		return // at the end, or a moment before the next start: shipping goes on
+	}
+	if err := rt.setGeoIP(rt.tenants[len(rt.tenants)-1].app.GeoIP); err != nil {
+		rt.log.Warn("geoip could not be set back", zap.Error(err))
+	}
+	rt.apply()
+}
+
+// apply brings the shipper in line with the configuration in force. The caller
+// holds mu.
+func (rt *runtime) apply() {
+	q := rt.queue.Load()
+	if q == nil || len(rt.tenants) == 0 {
+		return
+	}
+	t := rt.tenants[len(rt.tenants)-1]
+	if rt.shipping != nil && rt.shipping.to == t.app.destination() {
+		rt.shipping.setSites(t.sites)
+		return
+	}
+	if rt.shipping != nil {
+		rt.shipping.stop() // there is never a second one on the same queue
+	}
+	var err error
+	if rt.shipping, err = startShipping(t.app.destination(), t.sites, q, rt.log); err != nil {
+		rt.log.Error("nothing is shipped until this is changed; the queue keeps the events", zap.Error(err))
+	}
+}
+
+// setGeoIP exchanges the enricher if the file is another. The caller holds mu.
+func (rt *runtime) setGeoIP(path string) error {
+	if rt.enricher.Load() != nil && path == rt.geoip {
+		return nil
+	}
+	next, err := enrich.New(enrich.Config{GeoIP: path, Salts: rt.salts, Logger: rt.log.Named("enrich")})
+	if err != nil {
+		return err
+	}
+	rt.enriching.Lock()
+	previous := rt.enricher.Swap(next)
+	rt.enriching.Unlock()
+	rt.geoip = path
+	if previous == nil {
+		return nil
+	}
+	return previous.Close()
+}
+
+// open opens the queue and sets the recorder on it. The caller holds mu.
+func (rt *runtime) open(c *QueueConfig) error {
+	q, err := queue.Open(c.settings(rt.log.Named("queue")))
+	if err != nil {
+		return err
+	}
+	rt.ring.open(q)
+	rt.queue.Store(q)
+	ctx, cancel := context.WithCancel(context.Background())
+	rt.stopRecord = cancel
+	rt.running.Go(func() { rt.record(ctx, q) })
+	return nil
+}
+
+// waitForRoom tries the queue again until it opens. The caller holds mu.
+func (rt *runtime) waitForRoom() {
+	ctx, cancel := context.WithCancel(context.Background())
+	rt.waiting, rt.stopReopen = true, cancel
+	rt.running.Go(func() {
+		tick := time.NewTicker(reopenInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if rt.tryAgain() {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// tryAgain reports whether the waiting is over.
+func (rt *runtime) tryAgain() bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.closed {
+		return true
+	}
+	if len(rt.tenants) == 0 {
+		return false
+	}
+	err := rt.open(rt.tenants[len(rt.tenants)-1].app.Queue)
+	if err != nil {
+		if !noRoom(err) {
+			rt.log.Error("queue can't be opened", zap.String("dir", rt.dir), zap.Error(err))
+			rt.ring.unavailable(shared.DropError)
+		}
+		return false
+	}
+	rt.waiting = false
+	rt.log.Info("queue is open", zap.String("dir", rt.dir))
+	rt.apply()
+	return true
+}
+
+// noRoom tells a full volume from everything that needs a person.
+func noRoom(err error) bool {
+	return errors.Is(err, queue.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, errQuota)
+}
+
+// settings are what a configuration means to the queue.
+func (c *QueueConfig) settings(log *zap.Logger) queue.Config {
+	s := queue.Config{
+		Dir: c.Dir, MaxSize: c.MaxSize, ReserveFree: c.ReserveFree, SealAge: time.Duration(c.SealAge),
+		UnsafeFS: c.UnsafeFS, Logger: log,
+	}
+	if c.Sync == syncAlways {
+		s.Sync = queue.SyncAlways
+	} else {
+		s.Sync, _ = caddy.ParseDuration(c.Sync) // checked at Provision
+	}
+	if c.Drop == "oldest" {
+		s.Drop = queue.DropOldest
+	}
+	return s
+}
+
+// Destruct ships what can be shipped quickly and keeps the rest for the next
+// start. It ends within closeGrace.
+func (rt *runtime) Destruct() error {
+	// Nothing here hangs on a configuration's context, which has ended.
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	rt.mu.Lock()
+	rt.closed = true
+	rt.mu.Unlock()
+
+	rt.ring.close()
+	for _, stop := range []context.CancelFunc{rt.stopReopen, rt.stopRecord} {
+		if stop != nil {
+			stop()
+		}
+	}
+	drained := make(chan struct{})
+	go func() { rt.running.Wait(); close(drained) }()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		rt.log.Error("recorder did not end in time; events in memory are lost")
+	}
+
+	var err error
+	if q := rt.queue.Load(); q != nil {
+		err = rt.closeQueue(ctx, q)
+	}
+	if e := rt.enricher.Load(); e != nil {
+		err = errors.Join(err, e.Close())
+	}
+	return err
+}
+
+func (rt *runtime) closeQueue(ctx context.Context, q *queue.Queue) error {
+	if err := q.Flush(ctx); err != nil {
+		rt.log.Warn("flush of the queue at the end", zap.Error(err))
+	}
+	if rt.shipping != nil {
+		rt.shipping.finish(ctx, drainGrace)
+	}
+	rt.ring.detach()
+	if err := q.Close(ctx); err != nil {
+		return fmt.Errorf("close queue: %w", err)
+	}
+	return nil
+}
