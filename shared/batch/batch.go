@@ -108,30 +108,41 @@ type Frame struct {
 // refers to b's memory. It returns [ErrShort] or [ErrChecksum] wrapped, or why
 // the header is none.
 func Next(b []byte) (f Frame, rest []byte, err error) {
+	f, err = Unverified(b)
+	if err != nil {
+		return Frame{}, nil, err
+	}
+	if f.Sum != [SumSize]byte(f.Bytes[len(f.Bytes)-SumSize:]) {
+		return Frame{}, nil, fmt.Errorf("%w: sequences %d to %d", ErrChecksum, f.Header.FirstSeq, f.Header.LastSeq())
+	}
+	return f, b[len(f.Bytes):], nil
+}
+
+// Unverified is Next without the comparison of checksums: Sum is that of the
+// bytes that are there, whatever the frame says it should be. It is for
+// putting a damaged frame aside; nothing in it can be relied on.
+func Unverified(b []byte) (Frame, error) {
 	n, err := shared.HeaderLen(b)
 	if err != nil {
 		if len(b) < shared.HeaderPrefix {
 			err = fmt.Errorf("%w: %d bytes", ErrShort, len(b))
 		}
-		return Frame{}, nil, err
+		return Frame{}, err
 	}
 	if len(b) < n {
-		return Frame{}, nil, fmt.Errorf("%w: header of %d bytes, %d are there", ErrShort, n, len(b))
+		return Frame{}, fmt.Errorf("%w: header of %d bytes, %d are there", ErrShort, n, len(b))
 	}
 	h, err := shared.ParseHeader(b[:n])
 	if err != nil {
-		return Frame{}, nil, err
+		return Frame{}, err
 	}
 	end := n + int(h.PayloadLen)
 	if len(b) < end+SumSize {
-		return Frame{}, nil, fmt.Errorf("%w: frame of %d bytes, %d are there", ErrShort, end+SumSize, len(b))
+		return Frame{}, fmt.Errorf("%w: frame of %d bytes, %d are there", ErrShort, end+SumSize, len(b))
 	}
-	f = Frame{Header: h, Bytes: b[:end+SumSize], Payload: b[n:end]}
+	f := Frame{Header: h, Bytes: b[:end+SumSize], Payload: b[n:end]}
 	f.Sum = sha256.Sum256(b[:end])
-	if f.Sum != [SumSize]byte(b[end:end+SumSize]) {
-		return Frame{}, nil, fmt.Errorf("%w: sequences %d to %d", ErrChecksum, h.FirstSeq, h.LastSeq())
-	}
-	return f, b[end+SumSize:], nil
+	return f, nil
 }
 
 // Raw returns the decompressed payload, appended to dst[:0]. It is an error

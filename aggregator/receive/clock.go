@@ -1,0 +1,67 @@
+package receive
+
+import "github.com/eider-analytics/eider/shared"
+
+// Rules for event times, µs.
+const (
+	// skewTolerated is how far a sender's clock may be off before its times
+	// are corrected.
+	skewTolerated = 2 * 60 * 1_000_000
+	// futureTolerated is how far after receipt an event may lie.
+	futureTolerated = 10 * 60 * 1_000_000
+	// pastTolerated is how far before its process's start an event may lie.
+	pastTolerated = 10 * 60 * 1_000_000
+	// saneTime bounds what is calculated with, so that it can't overflow:
+	// some 9,000 years.
+	saneTime = 1 << 58
+)
+
+// clock is what is known of a sender's clock. All of it is recorded in the
+// spool, so that a record read again yields the same times.
+type clock struct {
+	receivedAt int64 // µs, our clock: when the request began to arrive
+	skewMS     int64 // sender's clock minus ours at send time
+	notBefore  int64 // µs, our clock: when the sending process began; 0 = unknown
+}
+
+// adjustment is what was done to a time.
+type adjustment uint8
+
+const (
+	adjustNone adjustment = iota
+	adjustCorrected
+	adjustClamped
+	numAdjustments
+)
+
+var adjustmentNames = [numAdjustments]string{"none", "corrected", "clamped"}
+
+// correct converts a time of the sender's clock to ours.
+func (c *clock) correct(t int64) int64 {
+	if skew := c.skewMS * 1000; skew > skewTolerated || skew < -skewTolerated {
+		return t - skew
+	}
+	return t
+}
+
+// settle replaces an event's time by the one to keep. Imports and servers
+// bring their own times, which say nothing about the sending process: those
+// are neither corrected nor clamped. ok is false if the time is beyond sense.
+func (c *clock) settle(e *shared.Event) (how adjustment, ok bool) {
+	if e.Time > saneTime || e.Time < -saneTime {
+		return adjustNone, false
+	}
+	if e.Origin == shared.OriginImport || e.Origin == shared.OriginAPI {
+		return adjustNone, true
+	}
+	if t := c.correct(e.Time); t != e.Time {
+		e.Time, how = t, adjustCorrected
+	}
+	switch {
+	case e.Time > c.receivedAt+futureTolerated:
+		e.Time, how = c.receivedAt, adjustClamped
+	case c.notBefore != 0 && e.Time < c.notBefore-pastTolerated:
+		e.Time, how = c.notBefore, adjustClamped
+	}
+	return how, true
+}

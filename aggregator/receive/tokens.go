@@ -1,0 +1,57 @@
+package receive
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Tokens knows the edge tokens.
+type Tokens interface {
+	// Authorize returns what the bearer of a token may do. Its time must not
+	// depend on how much of a wrong token is right.
+	Authorize(token string) (Permission, bool)
+}
+
+// Permission is what one edge token allows.
+type Permission struct {
+	Name  string   // of the token, for people
+	Sites []string // site ids; nil = every site
+}
+
+// Allows reports whether events of a site may be sent.
+func (p *Permission) Allows(siteID string) bool {
+	return p.Sites == nil || slices.Contains(p.Sites, siteID)
+}
+
+// SharedToken is the one token of a one-machine installation: it allows
+// everything. An empty secret authorizes nobody.
+func SharedToken(secret string) Tokens {
+	return sharedToken{sum: sha256.Sum256([]byte(secret)), empty: secret == ""}
+}
+
+type sharedToken struct {
+	sum   [sha256.Size]byte
+	empty bool
+}
+
+// Authorize compares digests, so that neither content nor length of the secret
+// shows in the time it takes.
+func (t sharedToken) Authorize(token string) (Permission, bool) {
+	sum := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(sum[:], t.sum[:]) != 1 || t.empty {
+		return Permission{}, false
+	}
+	return Permission{Name: "shared"}, true
+}
+
+// bearer returns the token of a request; "" if there is none.
+func bearer(req *http.Request) string {
+	scheme, token, ok := strings.Cut(req.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
