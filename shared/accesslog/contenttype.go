@@ -47,8 +47,26 @@ func TypeOf(target string) string {
 	if decoded, err := url.PathUnescape(p); err == nil {
 		p = decoded
 	}
-	if t, ok := types[strings.ToLower(path.Ext(p))]; ok {
+	if t, ok := types[extension(p)]; ok {
 		return t
 	}
 	return "application/octet-stream"
+}
+
+// extension is the path's, in lower case. What follows the last dot is one if
+// it is made of letters and digits with a letter among them: /v1.2 has none.
+func extension(p string) string {
+	ext := strings.ToLower(path.Ext(p))
+	letters := false
+	for i := 1; i < len(ext); i++ {
+		letter := ext[i] >= 'a' && ext[i] <= 'z'
+		letters = letters || letter
+		if !letter && (ext[i] < '0' || ext[i] > '9') {
+			return ""
+		}
+	}
+	if !letters {
+		return ""
+	}
+	return ext
 }

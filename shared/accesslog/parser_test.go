@@ -215,7 +215,7 @@ func TestTypeOf(t *testing.T) {
 	for target, want := range map[string]string{
 		"/": "text/html", "/blog/tags/vim": "text/html", "/a.html?x=y.png": "text/html", "/a.d/b": "text/html", "/index.php": "text/html",
 		"/?flav=rss20": "application/rss+xml", "/blog?x=1&flav=atom": "application/atom+xml", "/?flav=html": "text/html",
-		"/logo.PNG": "image/png", "/a%2Ecss": "text/css", "/x.unknown": "application/octet-stream", "/a.tar.gz": "application/gzip",
+		"/logo.PNG": "image/png", "/a%2Ecss": "text/css", "/x.unknown": "application/octet-stream", "/v1.2": "text/html", "/a.b+c": "text/html", "/a.": "text/html", "/a.7z": "application/octet-stream", "/a.tar.gz": "application/gzip",
 	} {
 		if got, _, _ := strings.Cut(TypeOf(target), ";"); got != want {
 			t.Errorf("%s: %s, want %s", target, got, want)

@@ -1,0 +1,274 @@
+package replay
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/eider-analytics/eider/internal/child"
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/enrich"
+)
+
+const (
+	module = "github.com/eider-analytics/eider"
+	sample = "../../../../shared/data/access.log.gz"
+	site   = "semicomplete.example"
+)
+
+// programs builds both binaries once for all tests of the package.
+var programs = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "eider-replay-bin-"); err != nil {
+		return "", err
+	}
+	for name, cgo := range map[string]string{"caddy": "CGO_ENABLED=0", "eider": "CGO_ENABLED=1"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), module+"/cmd/"+name)
+		build.Env = append(os.Environ(), cgo)
+		if out, err := build.CombinedOutput(); err != nil {
+			return dir, errors.New(string(out))
+		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil && dir != "" && built {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// built keeps TestMain from building only to remove.
+var built bool
+
+// installation is a real aggregator and the programs.
+func installation(t *testing.T) Options {
+	t.Helper()
+	built = true
+	bin, err := programs()
+	if err != nil {
+		t.Fatalf("build the programs: %v", err)
+	}
+	addr, err := child.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const token = "a-token-for-the-replay-test"
+	aggregator, err := child.Start(t.Context(), child.Config{
+		Name: "the aggregator", Path: filepath.Join(bin, "eider"),
+		Args:  []string{"serve", "--data", t.TempDir(), "--listen", addr},
+		Env:   append(os.Environ(), "EIDER_EDGE_TOKEN="+token),
+		Ready: "http://" + addr + "/health/ready",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := aggregator.Stop(grace); err != nil {
+			t.Error(err)
+		}
+	})
+	return Options{
+		Site: site, Concurrency: DefaultConcurrency, Caddy: filepath.Join(bin, "caddy"), Token: token,
+		Aggregator: "http://" + addr, Patience: 2 * DefaultPatience,
+	}
+}
+
+// testLog writes to the test's log.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.t.Log(strings.TrimRight(string(b), "\n"))
+	return len(b), nil
+}
+
+// TestRealLog sends a real day of a real site through everything that is real,
+// and compares the outcome with a count made from the log alone.
+func TestRealLog(t *testing.T) {
+	lines := sampleLines(t)
+	o := installation(t)
+	o.Log = sample
+	account, err := Run(t.Context(), o, testLog{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account.Print(testLog{t})
+	if err := account.Err(); err != nil {
+		t.Error(err)
+	}
+	if account.Sent.Answered != 10_000 || account.Requests() != 10_000 || account.missing() != 0 {
+		t.Errorf("answered %d, with a result %d, missing %d; want 10000, 10000, 0",
+			account.Sent.Answered, account.Requests(), account.missing())
+	}
+	if views := account.Results[shared.ResultPageview]; views == 0 || account.Pageviews != views {
+		t.Errorf("%d page views counted, %d answered", views, account.Pageviews)
+	}
+
+	// With the same judgement of who is a bot, each result must agree to the request.
+	want := map[shared.Result]uint64{}
+	bots, naiveBots := 0, 0
+	for _, l := range lines {
+		result := l.result()
+		_, bot := enrich.Bot(l.userAgent)
+		if bot {
+			result = shared.ResultBot
+			bots++
+		}
+		if l.bot() {
+			naiveBots++
+		}
+		want[result]++
+	}
+	for _, result := range shared.Results {
+		if got := account.Results[result]; got != want[result] {
+			t.Errorf("%s: the module counted %d, the log has %d", result, got, want[result])
+		}
+	}
+	// A judgement by a few words in the user agent must come near.
+	if off := bots - naiveBots; off > len(lines)/50 || off < -len(lines)/50 {
+		t.Errorf("%d requests of bots, %d by a naive look: more than 2 %% of the log apart", bots, naiveBots)
+	}
+}
+
+// TestSecondReplayCountsAgain makes sure that books are closed for what was
+// sent, not for what was there: a site that has data, a queue that was used.
+func TestSecondReplayCountsAgain(t *testing.T) {
+	o := installation(t)
+	o.Log, o.Limit, o.Rate = sample, 150, 1000
+	o.Queue = filepath.Join(t.TempDir(), "queue")
+	var views [2]uint64
+	for i := range views {
+		account, err := Run(t.Context(), o, testLog{t})
+		if err = errors.Join(err, account.Err()); err != nil {
+			t.Fatal(err)
+		}
+		views[i] = account.Pageviews
+	}
+	if views[0] == 0 || views[0] != views[1] {
+		t.Errorf("page views %v, want the same twice", views)
+	}
+	all, err := pageviews(t.Context(), o.Aggregator, site)
+	if err != nil || all != views[0]+views[1] {
+		t.Errorf("the aggregator has %d (%v), want %d", all, err, views[0]+views[1])
+	}
+}
+
+// TestWithoutAggregator: requests are answered, the account says what is open,
+// and what could not be shipped is still there.
+func TestWithoutAggregator(t *testing.T) {
+	built = true
+	bin, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody, err := child.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := Run(t.Context(), Options{
+		Log: sample, Limit: 100, Site: site, Concurrency: 4, Caddy: filepath.Join(bin, "caddy"), Token: "x",
+		Aggregator: "http://" + nobody, Patience: DefaultPatience / 15,
+	}, testLog{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(filepath.Dir(account.QueueKept)) }()
+	if account.Requests() != 100 || account.Queued == 0 || account.Queued != account.Captured || account.Unknown == nil {
+		t.Errorf("%+v", account)
+	}
+	if err := account.Err(); !errors.Is(err, ErrOpen) {
+		t.Errorf("got %v, want open books", err)
+	}
+	if _, err := os.Stat(account.QueueKept); err != nil {
+		t.Errorf("the queue is gone: %v", err)
+	}
+}
+
+// logLine is one line of the sample, read without package accesslog.
+type logLine struct {
+	method, path, query, userAgent string
+	status                         string
+}
+
+var lineShape = regexp.MustCompile(`^\S+ \S+ \S+ \[[^\]]+\] "(\S+) (\S+) [^"]*" (\d{3}) \S+ "(?:[^"\\]|\\.)*" "([^"]*)"?$`)
+
+// sampleLines reads the sample, and fails where it is missing: the test that
+// needs it most must not pass by not being run.
+func sampleLines(t *testing.T) (lines []logLine) {
+	t.Helper()
+	f, err := os.Open(sample)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("the sample log is missing: put shared/data/access.log.gz beside the project's folder (%v)", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	zr, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scanner := bufio.NewScanner(zr)
+	for scanner.Scan() {
+		m := lineShape.FindStringSubmatch(scanner.Text())
+		if m == nil {
+			t.Fatalf("line %d has another shape", len(lines)+1)
+		}
+		l := logLine{method: m[1], status: m[3], userAgent: m[4]}
+		l.path, l.query, _ = strings.Cut(m[2], "?")
+		if l.path, err = url.PathUnescape(l.path); err != nil {
+			t.Fatalf("line %d: %v", len(lines)+1, err)
+		}
+		if l.userAgent == "-" {
+			l.userAgent = ""
+		}
+		lines = append(lines, l)
+	}
+	if err := scanner.Err(); err != nil || len(lines) != 10_000 {
+		t.Fatalf("%d lines, %v; want 10000", len(lines), err)
+	}
+	return lines
+}
+
+var (
+	naiveFeed     = regexp.MustCompile(`\bflav=(rss20|atom)\b`)
+	// No extension, a page's, or something behind a dot that is no extension.
+	naivePage     = regexp.MustCompile(`(?i)(^|/)[^./]*$|\.(html|xhtml|php)$|\.[0-9]*$|\.[^/.]*[^0-9a-z/.][^/.]*$`)
+	naiveDownload = regexp.MustCompile(`(?i)\.(pdf|jar|exe|gz|deb|doc)$`)
+	naiveBot      = regexp.MustCompile(`(?i)bot|crawl|spider|slurp|feed|rss|fetch|ezooms|curl|wget|java|python|ruby|perl|monitor|\+http|^$`)
+)
+
+// result is the rules for a log without headers, in eight lines.
+func (l *logLine) result() shared.Result {
+	feed, page := naiveFeed.MatchString(l.query), naivePage.MatchString(l.path)
+	switch {
+	case l.method != "GET":
+		return shared.ResultMethod
+	case l.status == "206" || l.status == "416":
+		return shared.ResultPartial
+	case l.status[0] == '3' && l.status != "304":
+		return shared.ResultRedirect
+	case l.status[0] >= '4' && page && !feed:
+		return shared.ResultError
+	case l.status[0] >= '4':
+		return shared.ResultFailed
+	case feed:
+		return shared.ResultFeed
+	case page:
+		return shared.ResultPageview
+	case l.status == "200" && naiveDownload.MatchString(l.path):
+		return shared.ResultDownload
+	}
+	return shared.ResultAsset
+}
+
+func (l *logLine) bot() bool { return naiveBot.MatchString(l.userAgent) }
