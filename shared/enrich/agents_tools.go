@@ -12,7 +12,7 @@ var toolAgents = []agent{
 	{"playwright", "Playwright", CategoryHeadless, "", ""},
 	{"selenium", "Selenium", CategoryHeadless, "", ""},
 	{"htmlunit", "HtmlUnit", CategoryHeadless, "", ""},
-	{"splash", "Splash", CategoryHeadless, "", ""},
+	{"splash ", "Splash", CategoryHeadless, "", ""},
 	{"cypress/", "Cypress", CategoryHeadless, "", ""},
 	{"electron-fetch", "electron-fetch", CategoryLibrary, "", ""},
 	{"prerender", "Prerender", CategoryHeadless, "", ""},

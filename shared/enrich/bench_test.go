@@ -1,14 +1,27 @@
 package enrich
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/eider-analytics/eider/shared"
 )
 
-func BenchmarkEnrich(b *testing.B) {
-	e := newEnricher(b)
+// steady is an enricher with a database of places, and an observation in one.
+func steady(tb testing.TB) (*Enricher, shared.Observation) {
+	tb.Helper()
+	e, err := New(Config{GeoIP: writeDatabase(tb, "GeoLite2-City")})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = e.Close() })
 	o := view()
+	o.ClientIP = netip.MustParseAddr("198.51.100.1")
+	return e, o
+}
+
+func BenchmarkEnrich(b *testing.B) {
+	e, o := steady(b)
 	var dst shared.Event
 	b.ReportAllocs()
 	for b.Loop() {
@@ -35,5 +48,16 @@ func BenchmarkClientNew(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		parseClient(chrome)
+	}
+}
+
+func TestEnrichAllocatesLittle(t *testing.T) {
+	e, o := steady(t)
+	var dst shared.Event
+	if n := testing.AllocsPerRun(1000, func() { e.Enrich(&o, &dst) }); n > 3 {
+		t.Errorf("%v allocations an event, want 3 at most", n)
+	}
+	if dst.City != "Berlin" {
+		t.Errorf("city %q: the database was not asked", dst.City)
 	}
 }

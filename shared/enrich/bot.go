@@ -95,16 +95,24 @@ func judge(ua string) botVerdict {
 		}, true}
 	}
 	if at := selfDeclared(lower); at >= 0 {
-		token := productAt(trimmed, at)
-		name, _, _ := strings.Cut(token, "/")
-		return botVerdict{BotInfo{Name: name, Category: CategoryOther, Reason: ReasonSelfDeclared, Token: token}, true}
+		return unlisted(trimmed, at, ReasonSelfDeclared)
 	}
 	if !browserLike(lower) {
-		token := productAt(trimmed, 0)
-		name, _, _ := strings.Cut(token, "/")
-		return botVerdict{BotInfo{Name: name, Category: CategoryOther, Reason: ReasonNotABrowser, Token: token}, true}
+		return unlisted(trimmed, 0, ReasonNotABrowser)
 	}
 	return botVerdict{}
+}
+
+// unlisted is the verdict on an agent without an entry of its own: its product
+// token is all the name it has.
+func unlisted(ua string, at int, reason string) botVerdict {
+	token := productAt(ua, at)
+	name, _, _ := strings.Cut(token, "/")
+	switch strings.ToLower(name) {
+	case "mozilla", "opera", "compatible", "http:", "https:":
+		name = "" // the disguise, or no name at all
+	}
+	return botVerdict{BotInfo{Name: name, Category: CategoryOther, Reason: reason, Token: token}, true}
 }
 
 // agent is one entry of the list of known automata. Its token is in lower case
@@ -237,21 +245,26 @@ func browserLike(ua string) bool {
 			return true
 		}
 	}
-	if !strings.HasPrefix(ua, "mozilla/") && !strings.HasPrefix(ua, "opera/") {
+	at := strings.Index(ua, "mozilla/")
+	if at < 0 {
 		return false
 	}
-	_, comment, ok := strings.Cut(ua, "(")
+	_, comment, ok := strings.Cut(ua[at:], "(")
 	if !ok {
 		return false // "Mozilla/5.0" and nothing else
 	}
 	comment, _, _ = strings.Cut(comment, ")")
 	comment = strings.Trim(comment, "; ")
-	return comment != "" && comment != "compatible"
+	if rest, ok := strings.CutPrefix(comment, "compatible"); ok {
+		// Only these browsers ever called themselves compatible.
+		return strings.HasPrefix(rest, "; msie") || strings.HasPrefix(rest, "; konqueror") || strings.Contains(ua, "trident/")
+	}
+	return comment != ""
 }
 
 // ownForm are the beginnings of browsers that do not call themselves Mozilla.
 var ownForm = []string{
-	"ucweb/", "lynx/", "links (", "elinks/", "w3m/", "dillo/", "netsurf/", "midori/", "surf/", "emacs-w3m/",
+	"ucweb/", "lynx/", "links (", "elinks/", "elinks (", "w3m/", "dillo/", "netsurf/", "midori/", "surf/", "emacs-w3m/",
 	"blackberry", "nokia", "sonyericsson", "docomo/", "samsung-", "lg-", "mot-", "opera", "wp8/", "doris/",
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,4 +91,68 @@ func texts(e *shared.Event) []string {
 		}
 	}
 	return all
+}
+
+func TestResultsBecomeVerdictsAndKinds(t *testing.T) {
+	const bot = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+	for _, c := range []struct {
+		result  shared.Result
+		kind    shared.Kind
+		ua      string
+		want    shared.Kind
+		name    string
+		verdict shared.Verdict
+		reason  string
+		bot     string
+	}{
+		{shared.ResultPageview, shared.KindPageview, chrome, shared.KindPageview, "", shared.VerdictLikely, ReasonBrowser, ""},
+		{shared.ResultPageview, "", chrome, shared.KindPageview, "", shared.VerdictLikely, ReasonBrowser, ""},
+		{shared.ResultError, "", chrome, shared.KindError, "", shared.VerdictLikely, ReasonBrowser, ""},
+		{shared.ResultDownload, "", chrome, shared.KindDownload, "", shared.VerdictLikely, ReasonBrowser, ""},
+		{shared.ResultFeed, "", "Feedly/1.0", shared.KindFeed, "", shared.VerdictBot, ReasonKnownAgent, "Feedly"},
+		{shared.ResultBot, shared.KindPageview, bot, shared.KindPageview, "", shared.VerdictBot, ReasonKnownAgent, "Googlebot"},
+		{shared.ResultBot, shared.KindRequest, "", shared.KindRequest, "", shared.VerdictBot, ReasonNoUserAgent, ""},
+		{shared.ResultBot, "", chrome, shared.KindRequest, "", shared.VerdictBot, ReasonUnlisted, ""},
+		{shared.ResultPrefetch, shared.KindPageview, chrome, shared.KindCompletion, "prefetch", shared.VerdictLikely, ReasonBrowser, ""},
+	} {
+		e := newEnricher(t)
+		o := shared.Observation{Site: "example.com", Time: noon, Result: c.result, Kind: c.kind, UserAgent: c.ua}
+		var got shared.Event
+		e.Enrich(&o, &got)
+		if got.Kind != c.want || got.Name != c.name || got.Verdict != c.verdict || got.VerdictReason != c.reason || got.BotName != c.bot {
+			t.Errorf("%s of %q: %s %q %s %s %q", c.result, c.ua, got.Kind, got.Name, got.Verdict, got.VerdictReason, got.BotName)
+		}
+	}
+}
+
+func TestUnknownNumbersAreNull(t *testing.T) {
+	e := newEnricher(t)
+	o := shared.Observation{Site: "example.com", Time: noon, BytesSent: -1, TTFBUS: -1}
+	var got shared.Event
+	e.Enrich(&o, &got)
+	if got.Status.OK || got.BytesSent.OK || got.TTFBUS.OK || got.VisitorID != 0 || got.Identity != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOneEnricherForManyGoroutines(t *testing.T) {
+	e := newEnricher(t)
+	var want shared.Event
+	o := view()
+	e.Enrich(&o, &want)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 2000 {
+				o := view()
+				var got shared.Event
+				e.Enrich(&o, &got)
+				if d := diff(got, want); d != "" {
+					t.Error(d)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -1,6 +1,10 @@
 package enrich
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/eider-analytics/eider/shared"
+)
 
 // What stands in a path for what was taken out.
 const (
@@ -17,11 +21,23 @@ const (
 	minPlainToken = 32
 )
 
+// maxRawPath bounds the work on a hostile path, before redaction makes it
+// shorter.
+const maxRawPath = 2 * shared.MaxPath
+
 // redactPath takes e-mail addresses and long random tokens out of a path. A
 // path without any is returned as it is.
 func redactPath(path string) string {
+	if len(path) > maxRawPath {
+		// At the end of a segment: half of a secret would not be recognised.
+		path = path[:strings.LastIndexByte(path[:maxRawPath], '/')+1]
+	}
 	return redactTokens(redactEmails(path))
 }
+
+// maxLocalPart is the longest name before the @ of an e-mail address (RFC
+// 5321), and bounds the way back from each @ of a hostile text.
+const maxLocalPart = 64
 
 // redactEmails replaces what has the form of an e-mail address, also where its
 // @ is percent-encoded.
@@ -41,7 +57,7 @@ func redactEmails(s string) string {
 			continue
 		}
 		start := i
-		for start > done && localChar(s[start-1]) {
+		for start > done && i-start < maxLocalPart && localChar(s[start-1]) {
 			start--
 		}
 		end := i + width
@@ -118,10 +134,11 @@ func redactTokens(s string) string {
 func tokenChar(c byte) bool { return alnum(c) || c == '-' || c == '_' }
 
 // random reports whether a run looks drawn rather than written: its characters
-// change between lower case, upper case and digits at every fifth or more,
-// which words, dates and versions joined by dashes don't. Drawn from 16, 36 or
-// 64 characters they change at nearly every second, from 32 at every third. A
-// capital at the beginning of a word is no change.
+// change between lower case, upper case and digits at every fifth (a sixth
+// where only one case is there) or more, which words, dates and versions joined
+// by dashes don't. Drawn from 16, 36 or 64 characters they change at nearly
+// every second, from 32 at every third. A capital at the beginning of a word is
+// no change.
 func random(run string) bool {
 	if len(run) < minMixedToken {
 		return false
@@ -147,13 +164,10 @@ func random(run string) bool {
 		}
 		last = class
 	}
-	if changes*5 < len(run) {
-		return false
-	}
 	if upper && lower && digit {
-		return true
+		return changes*5 >= len(run)
 	}
-	return len(run) >= minPlainToken
+	return changes*6 >= len(run) && len(run) >= minPlainToken
 }
 
 type charClass uint8

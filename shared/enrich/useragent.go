@@ -162,8 +162,8 @@ func parseBrowser(ua, os string) (name, v, app string) {
 		return "Android Browser", version(after(ua, "Version/")), ""
 	case strings.Contains(ua, "Safari/"):
 		return "Safari", version(after(ua, "Version/")), ""
-	case os == "iOS":
-		return "iOS WebView", "", ""
+	case os == "iOS", os == "macOS":
+		return os + " WebView", "", ""
 	}
 	return "", "", ""
 }
@@ -260,7 +260,7 @@ func parseDevice(ua, os string) string {
 		return "tv"
 	case anyOf(ua, "Apple Watch", "Watch OS", "OculusBrowser/", "PicoBrowser/"):
 		return "wearable"
-	case anyOf(ua, "iPad", "Kindle", "PlayBook", "Tablet;", "; Tablet"),
+	case anyOf(ua, "iPad", "Kindle", "PlayBook"),
 		strings.Contains(ua, "Tablet") && !strings.Contains(ua, "Tablet PC"):
 		return "tablet"
 	case anyOf(ua, "Mobile", "Mobi", "iPhone", "iPod", "Opera Mini", "MIDP", "BlackBerry", "BB10", "Windows Phone", "Symbian",
