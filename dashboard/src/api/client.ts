@@ -34,8 +34,8 @@ interface Entry {
 /** An overview is ten answers; this keeps the last ten overviews. */
 const CACHE_SIZE = 100;
 
-/** A server that says nothing for this long is as good as away. */
-const TIMEOUT_MS = 20_000;
+/** The aggregator itself gives a question up after 30 seconds. */
+const TIMEOUT_MS = 35_000;
 
 export class Client {
   readonly #cache = new Map<string, Entry>();

@@ -144,14 +144,14 @@ export class Feed {
       accounts || changed ? this.#optional(accountingURL(question), decodeAccounting, signal) : undefined;
     let next = this.state.overview;
     if (changed || next?.question !== question) {
-      const series = get(seriesURL(question), decodeSeries);
-      const rows = await Promise.all(
-        DIMENSIONS.map((name) => get(breakdownURL(question, name, limits[name]), decodeBreakdown)),
-      );
+      const [series, ...rows] = await Promise.all([
+        get(seriesURL(question), decodeSeries),
+        ...DIMENSIONS.map((name) => get(breakdownURL(question, name, limits[name]), decodeBreakdown)),
+      ]);
       next = {
         question,
         main: main.value,
-        series: (await series).value,
+        series: series.value,
         tables: Object.fromEntries(DIMENSIONS.map((name, i) => [name, rows[i]?.value ?? []])) as Tables,
         accounting: this.state.overview?.accounting ?? null,
         everVisited: await this.#everVisited(question, main.value, signal),

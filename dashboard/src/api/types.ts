@@ -55,9 +55,11 @@ export interface EdgeAccount {
   dropped: number;
   rejected: number;
   lost: number;
-  /** Milliseconds; null where the edge was never heard. */
+  /** How old its newest batch was on arrival, milliseconds. */
   lag_ms: number | null;
   clock_skew_ms: number | null;
+  /** When it was last heard, RFC 3339; null where the server does not say. */
+  last_seen: string | null;
 }
 
 export interface Incident {
@@ -166,6 +168,7 @@ export const decodeAccounting = record<Accounting>({
       lost: number,
       lag_ms: nullable(number),
       clock_skew_ms: nullable(number),
+      last_seen: nullable(text),
     }),
   ),
   incomplete: list(record<Incident>({ from: text, to: text, count: number, reason: text })),

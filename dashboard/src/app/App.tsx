@@ -1,6 +1,6 @@
 // The page: what the address bar asks for, put together.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Site } from "../api/types";
 import { useKeysEnabled, useShortcuts } from "../state/keys";
 import { useClock, useSites, useView } from "../state/hooks";
@@ -137,7 +137,7 @@ function Announcer({ dashboard }: { dashboard: Dashboard }) {
   const { overview, loading } = dashboard.feed;
   const [text, setText] = useState("");
   const [last, setLast] = useState({ at: 0, question: overview?.question });
-  const message = useMemo(() => dashboard.summary, [dashboard.summary]);
+  const message = dashboard.summary;
   useEffect(() => {
     if (!overview || loading || !message) return;
     const due = last.question !== overview.question ? 0 : last.at + ANNOUNCE_MS - Date.now();

@@ -13,7 +13,7 @@ import { Notices } from "../reports/accounting/Notices";
 import { Numbers } from "../reports/overview/Numbers";
 import { TimeSeries } from "../reports/overview/TimeSeries";
 import { t } from "../text/en";
-import { formatInteger, formatRangeShort, locale } from "../text/format";
+import { formatClock, formatInteger, formatRangeShort } from "../text/format";
 import { Headline } from "./Headline";
 import { TroubleNotice, TroublePage } from "./Trouble";
 import { Waiting } from "./Waiting";
@@ -120,7 +120,7 @@ export function Overview(props: Props) {
   return (
     <>
       {headline}
-      {feed.failure && <TroubleNotice failure={feed.failure} onRetry={dashboard.retry} since={t.failure.asOf(clockText(feed.confirmedAt))} />}
+      {feed.failure && <TroubleNotice failure={feed.failure} onRetry={dashboard.retry} since={t.failure.asOf(formatClock(feed.confirmedAt))} />}
       <Reports {...props} />
     </>
   );
@@ -135,9 +135,9 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
   const compared = rangeShown && formatRangeShort(previousRange(rangeShown));
   return (
     <div class={`reports ${stale ? "stale" : ""}`} aria-busy={feed.loading}>
-      <Notices accounting={overview?.accounting ?? null} zone={site.time_zone} />
+      <Notices accounting={overview?.accounting ?? null} zone={site.time_zone} now={Date.now()} />
       <div class="sheet overview">
-        <Numbers main={overview?.main ?? null} compared={compared} />
+        <Numbers main={overview?.main ?? null} compared={compared} running={overview?.question.period.kind === "today"} />
         <TimeSeries
           overview={overview}
           range={rangeShown}
@@ -163,10 +163,4 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
       </div>
     </div>
   );
-}
-
-const clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", second: "2-digit" });
-
-function clockText(time: number): string {
-  return clock.format(new Date(time));
 }

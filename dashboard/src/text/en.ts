@@ -1,6 +1,11 @@
 // Every word the page says, in one place. A translation is a file of the same
 // shape.
 
+/** wordFor looks a word up; a key from outside may be "constructor". */
+export function wordFor(words: Record<string, string>, key: string): string | undefined {
+  return Object.hasOwn(words, key) ? words[key] : undefined;
+}
+
 const plural = (count: number, one: string, many: string): string => (count === 1 ? one : many);
 
 export const t = {
@@ -11,10 +16,7 @@ export const t = {
   title: (site: string): string => `${site} · Eider`,
   skip: "Skip to the numbers",
 
-  site: {
-    choose: "Site",
-    none: "Eider",
-  },
+  site: { choose: "Site" },
 
   numbers: {
     label: "Numbers of the period",
@@ -31,8 +33,8 @@ export const t = {
       down: (amount: string): string => `down ${amount}`,
       same: "unchanged",
       points: (count: number): string => `${count} ${plural(count, "pt", "pts")}`,
-      none: "nothing to compare with",
     },
+    yesterday: (value: string): string => `${value} yesterday`,
     was: (value: string, range: string): string => `Was ${value} in ${range}`,
     hint: {
       visitors: "Unique visitors, told apart without cookies. The identity changes daily.",
@@ -52,8 +54,6 @@ export const t = {
     all: { short: "All", long: "All time" },
     yesterday: "Yesterday",
     dates: "Choose dates",
-    oneDay: "One day",
-    range: "A range of days",
     from: "From",
     to: "To",
     apply: "Show",
@@ -83,7 +83,8 @@ export const t = {
     future: "not yet",
     show: (series: string): string => `Show ${series.toLowerCase()}`,
     nothing: "No visits in this period",
-    nothingHint: "Choose another one, or wait: new visits appear within two seconds.",
+    nothingYet: "A new one appears here within two seconds.",
+    nothingHint: "Choose other days, or another site.",
   },
 
   breakdown: {
@@ -110,15 +111,14 @@ export const t = {
     now: (count: number): string => plural(count, "visitor now", "visitors now"),
     window: (minutes: number): string => `People with a page view in the last ${minutes} ${plural(minutes, "minute", "minutes")}`,
     connecting: "Connecting",
-    paused: "Paused",
     offline: "Offline",
+    retrying: "Not answering",
     announce: (visitors: string, pageviews: string): string => `${visitors} visitors, ${pageviews} page views`,
-    announceLoading: "Loading",
   },
 
   incomplete: {
     title: (count: string, one: boolean): string =>
-      one ? "1 event of this period was not recorded" : `${count} events of this period were not recorded`,
+      one ? "1 event of this period was not recorded." : `${count} events of this period were not recorded.`,
     lead: "The numbers below are lower than what really happened.",
     details: "When, why, and what to do",
     columns: { when: "When", count: "Events", reason: "Why", advice: "What to do" },
@@ -147,14 +147,23 @@ export const t = {
   },
 
   edges: {
-    silent: (name: string, time: string): string => `${name} was last heard from ${time} ago.`,
-    silentHint: "Is the proxy running, and does it reach the aggregator? What it records meanwhile waits in its queue and is added later.",
-    lagging: (name: string, time: string): string => `${name} is ${time} behind.`,
-    laggingHint: (count: string, one: boolean): string =>
-      `${count} ${one ? "event waits" : "events wait"} in its queue and will be added; nothing is lost.`,
-    skewAhead: (name: string, time: string): string => `The clock of ${name} is ${time} fast.`,
-    skewBehind: (name: string, time: string): string => `The clock of ${name} is ${time} slow.`,
-    skewHint: "Times are corrected on receipt. Set the clock right, for example with NTP.",
+    queued: (count: string, one: boolean): string => `${count} ${one ? "event waits" : "events wait"} in its queue.`,
+    silent: {
+      title: (name: string, time: string): string => `${name} was last heard from ${time} ago.`,
+      hint: "Is the proxy running, and does it reach the aggregator? What it records meanwhile is kept and added later.",
+    },
+    lagging: {
+      title: (name: string, time: string): string => `${name} is ${time} behind.`,
+      hint: "What it recorded arrives late and is added to its own time; nothing is lost.",
+    },
+    fast: {
+      title: (name: string, time: string): string => `The clock of ${name} is ${time} fast.`,
+      hint: "Times are corrected on receipt. Set the clock right, for example with NTP.",
+    },
+    slow: {
+      title: (name: string, time: string): string => `The clock of ${name} is ${time} slow.`,
+      hint: "Times are corrected on receipt. Set the clock right, for example with NTP.",
+    },
   },
 
   waiting: {
@@ -165,7 +174,6 @@ export const t = {
     copy: "Copy",
     copied: "Copied",
     note: "This page notices by itself.",
-    steps: "Then run caddy reload and visit your site.",
   },
 
   failure: {
@@ -178,7 +186,6 @@ export const t = {
     unknownSiteHint: "It may have been renamed. Choose one of these:",
     asOf: (time: string): string => `Numbers as of ${time}`,
     retry: "Try again",
-    details: "Details",
   },
 
   theme: {

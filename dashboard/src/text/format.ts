@@ -50,7 +50,13 @@ const dayShort = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month
 const monthFull = new Intl.DateTimeFormat(locale, { ...UTC, month: "long", year: "numeric" });
 const monthShort = new Intl.DateTimeFormat(locale, { ...UTC, month: "short" });
 const monthYear = new Intl.DateTimeFormat(locale, { ...UTC, month: "short", year: "numeric" });
-const hourOnly = new Intl.DateTimeFormat(locale, { ...UTC, hour: "numeric", minute: "2-digit" });
+// "9:05" for clocks of 12 hours, "09:05" for those of 24.
+const HOUR = new Intl.DateTimeFormat(locale, { hour: "numeric" }).resolvedOptions().hour12 ? "numeric" : "2-digit";
+const hourOnly = new Intl.DateTimeFormat(locale, { ...UTC, hour: HOUR, minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(locale, { hour: HOUR, minute: "2-digit", second: "2-digit" });
+
+/** formatClock is a moment on the reader's own clock. */
+export const formatClock = (time: number): string => clock.format(new Date(time));
 
 export function formatRange(range: DateRange): string {
   if (range.from === range.to) return dayFull.format(toUTC(range.from));
@@ -98,7 +104,7 @@ export function formatMoments(from: string, to: string, zone: string): string {
   const start = new Date(from);
   const end = new Date(to);
   if (Number.isNaN(start.getTime()) || Number.isNaN(end.getTime())) return `${from} – ${to}`;
-  const options: Intl.DateTimeFormatOptions = { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" };
+  const options: Intl.DateTimeFormatOptions = { day: "numeric", month: "short", hour: HOUR, minute: "2-digit" };
   let format: Intl.DateTimeFormat;
   try {
     format = new Intl.DateTimeFormat(locale, { ...options, timeZone: zone });

@@ -1,5 +1,6 @@
 // The mark: an eider on the water, drawn by hand on a grid of 48 by 32. What
-// makes it an eider is the wedge of forehead and bill, one line without a step.
+// makes it an eider is the long wedge of forehead and bill, one line without a
+// step; the green of the nape is the drake's.
 
 interface Props {
   class?: string;
@@ -15,5 +16,5 @@ export function Duck({ class: name }: Props) {
 }
 
 const BODY =
-  "M2.2 15.2c1.5 1.3 3.6 1.8 6 1.5 4.2-.6 8-2.4 12.5-2.4 3.1 0 5.600.7 7.700.7 1.9 0 2.9-1.3 3-3.400.3-5 3.2-8.2 7-8.2 2.7 0 4.3 1.4 5.3 3.2l3.6 5.5c.5.8.2 1.6-.7 1.8l-6.7 1.3c-.9.2-1.300.9-1.1 1.900.4 1.700.5 3.200.2 4.7-.9 4.3-4.9 6.7-11.2 6.7H15.5c-7.3 0-12.3-5-13.3-13.3Z";
-const NAPE = "M33.6 9.4c.8-2.3 2.5-3.7 4.6-3.7-.9 1.7-1.3 3.5-1.1 5.4-1.300.1-2.6-.5-3.5-1.7Z";
+  "M1 14.2c1.6 1.9 4 2.4 6.8 1.9 4.7-.9 8.4-2 12.7-1.7 2.3.2 3.7.7 5 .3 1.4-.4 1.9-1.7 1.9-3.5C27.4 6.1 30 3.2 34 3.2c2 0 3.6.6 5 1.7l7.3 6.3c1 .9.7 2.2-.6 2.4l-7.2.9c-1.4.2-2.1 1.1-1.9 2.6.9 7.5-3 11.9-10.4 11.9H14.3C6.3 29 1.4 23.4 1 14.2Z";
+const NAPE = "M29 11.9c-.4-3.8 1.2-6.4 4.2-7.1-1.1 1.8-1.4 4.4-.8 7.7-1.1.4-2.5.2-3.4-.6Z";

@@ -1,7 +1,7 @@
 // What is missing from the numbers, said before they are read.
 
 import type { Accounting, Incident } from "../../api/types";
-import { t } from "../../text/en";
+import { t, wordFor } from "../../text/en";
 import { formatDuration, formatInteger, formatMoments } from "../../text/format";
 import { Warning } from "../../ui/icons";
 import { visible } from "../breakdown/label";
@@ -10,12 +10,14 @@ import { edgeName, type EdgeTrouble, edgeTroubles } from "./edges";
 interface Props {
   accounting: Accounting | null;
   zone: string;
+  /** Milliseconds since 1970. */
+  now: number;
 }
 
-export function Notices({ accounting, zone }: Props) {
+export function Notices({ accounting, zone, now }: Props) {
   if (!accounting) return null;
   const incidents = accounting.incomplete.filter((incident) => incident.count > 0);
-  const troubles = edgeTroubles(accounting.edges);
+  const troubles = edgeTroubles(accounting.edges, now);
   if (incidents.length === 0 && troubles.length === 0) return null;
   return (
     <div class="notices">
@@ -55,8 +57,8 @@ function Incomplete({ incidents, zone }: { incidents: readonly Incident[]; zone:
                 <tr key={`${incident.from} ${incident.reason}`}>
                   <th scope="row">{formatMoments(incident.from, incident.to, zone)}</th>
                   <td class="count">{formatInteger(incident.count)}</td>
-                  <td>{t.incomplete.reason[incident.reason] ?? t.incomplete.otherReason(visible(incident.reason))}</td>
-                  <td>{t.incomplete.advice[incident.reason] ?? t.incomplete.otherAdvice}</td>
+                  <td>{wordFor(t.incomplete.reason, incident.reason) ?? t.incomplete.otherReason(visible(incident.reason))}</td>
+                  <td>{wordFor(t.incomplete.advice, incident.reason) ?? t.incomplete.otherAdvice}</td>
                 </tr>
               ))}
             </tbody>
@@ -68,29 +70,15 @@ function Incomplete({ incidents, zone }: { incidents: readonly Incident[]; zone:
 }
 
 function EdgeNotice({ trouble }: { trouble: EdgeTrouble }) {
-  const name = visible(edgeName(trouble.edge));
-  const time = formatDuration(trouble.seconds);
+  const { title, hint } = t.edges[trouble.kind];
   const queued = trouble.edge.queued;
-  let title: string;
-  let hint: string;
-  switch (trouble.kind) {
-    case "silent":
-      title = t.edges.silent(name, time);
-      hint = t.edges.silentHint;
-      break;
-    case "lagging":
-      title = t.edges.lagging(name, time);
-      hint = t.edges.laggingHint(formatInteger(queued), queued === 1);
-      break;
-    case "skew":
-      title = trouble.ahead ? t.edges.skewAhead(name, time) : t.edges.skewBehind(name, time);
-      hint = t.edges.skewHint;
-  }
   return (
     <section class={`notice edge ${trouble.kind}`}>
       <Warning />
       <p>
-        <strong>{title}</strong> {hint}
+        <strong>{title(visible(edgeName(trouble.edge)), formatDuration(trouble.seconds))}</strong>{" "}
+        {queued > 0 && trouble.kind !== "fast" && trouble.kind !== "slow" && `${t.edges.queued(formatInteger(queued), queued === 1)} `}
+        {hint}
       </p>
     </section>
   );

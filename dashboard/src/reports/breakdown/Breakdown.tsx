@@ -43,6 +43,7 @@ export function Breakdown({ dimension, rows, shown, onShow }: Props) {
         {rows ? <Rows dimension={dimension} rows={rows.slice(0, shown)} /> : <SkeletonRows />}
       </table>
       {rows?.length === 0 && <p class="nothing">{t.breakdown.empty}</p>}
+      {!rows && <p class="more" aria-hidden="true" />}
       {rows && <More title={text.title} available={rows.length} shown={shown} onShow={onShow} />}
     </section>
   );

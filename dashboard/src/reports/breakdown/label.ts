@@ -2,7 +2,7 @@
 // look like.
 
 import type { Dimension } from "../../api/types";
-import { t } from "../../text/en";
+import { t, wordFor } from "../../text/en";
 import { countryName } from "../../text/format";
 
 export interface Label {
@@ -22,7 +22,7 @@ export function labelOf(dimension: Dimension, value: string | null): Label {
     return { text, title: text, special: true };
   }
   if (dimension === "sources" && value === t.breakdown.direct) return { text: value, title: value, special: true };
-  if (dimension === "devices") return plain(t.breakdown.device[value.toLowerCase()] ?? value);
+  if (dimension === "devices") return plain(wordFor(t.breakdown.device, value.toLowerCase()) ?? value);
   if (dimension === "countries") {
     const name = countryName(value);
     return name ? { text: name, code: value, title: name, special: false } : plain(value);

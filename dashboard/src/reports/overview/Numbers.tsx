@@ -27,38 +27,50 @@ interface Props {
   main: MainStats | null;
   /** What the comparison covers, in words; null = there is none. */
   compared: string | null;
+  /** The period is a day that has not ended: its sums can't be held against a whole one. */
+  running: boolean;
 }
 
-export function Numbers({ main, compared }: Props) {
+export function Numbers(props: Props) {
   return (
     <section class="numbers" aria-label={t.numbers.label}>
       {METRICS.map((metric) => (
-        <NumberCell key={metric.key} metric={metric} main={main} compared={compared} />
+        <NumberCell key={metric.key} metric={metric} {...props} />
       ))}
     </section>
   );
 }
 
-function NumberCell({ metric, main, compared }: Props & { metric: Metric }) {
+function NumberCell({ metric, main, compared, running }: Props & { metric: Metric }) {
   const value = main ? main[metric.key] : null;
+  const previous = main?.comparison?.[metric.key] ?? null;
+  const sum = metric.key === "visitors" || metric.key === "pageviews";
   const shown = useTween(value);
   const note = main && noteOf(metric.key, main);
   return (
     <div class="number" data-metric={metric.key}>
       <h2 title={metric.hint}>{metric.label}</h2>
       {main ? (
-        <p class="value" title={valueTitle(value)} aria-label={value === null ? t.numbers.unknownHint : metric.format(value)}>
-          <span aria-hidden="true">{shown === null || value === null ? t.numbers.unknown : metric.format(shown)}</span>
+        <p class={`value ${value === null ? "unknown" : ""}`} title={valueTitle(value)}>
+          <span aria-hidden="true">{shown === null || value === null ? t.numbers.unknown : <Figure text={metric.format(shown)} />}</span>
+          <span class="hidden">{value === null ? t.numbers.unknownHint : metric.format(value)}</span>
         </p>
       ) : (
         <p class="value skeleton-text" aria-hidden="true" />
       )}
       <p class="below">
-        {main && compared && <ChangeMark metric={metric} current={value} previous={main.comparison?.[metric.key]} range={compared} />}
+        {compared && previous !== null && running && sum && <span class="note">{t.numbers.yesterday(metric.format(previous))}</span>}
+        {compared && previous !== null && !(running && sum) && <ChangeMark metric={metric} current={value} previous={previous} range={compared} />}
         {note && <span class="note">{note}</span>}
       </p>
     </div>
   );
+}
+
+/** Figure sets the digits large and what stands between and behind them small. */
+function Figure({ text }: { text: string }) {
+  const parts = text.match(/[\d.,\u00a0\u202f]+|[^\d]+/gu) ?? [];
+  return <>{parts.map((part, i) => (/\d/.test(part) ? part : <small key={i}>{part.trim()}</small>))}</>;
 }
 
 function valueTitle(value: number | null): string | undefined {
@@ -68,6 +80,7 @@ function valueTitle(value: number | null): string | undefined {
 
 /** The two lesser numbers stand below the ones they belong to. */
 function noteOf(key: keyof Totals, main: MainStats): string | null {
+  if (main.pageviews === 0) return null;
   if (key === "visitors" && main.visits !== null) return t.numbers.visits(formatCount(main.visits), main.visits === 1);
   if (key === "pageviews" && main.views_per_visit !== null) return t.numbers.viewsPerVisit(formatTenths(main.views_per_visit));
   return null;
@@ -76,13 +89,13 @@ function noteOf(key: keyof Totals, main: MainStats): string | null {
 interface ChangeProps {
   metric: Metric;
   current: number | null;
-  previous: number | null | undefined;
+  previous: number;
   range: string;
 }
 
 function ChangeMark({ metric, current, previous, range }: ChangeProps) {
   const change = computeChange(current, previous, metric.kind, metric.moreIsBetter);
-  if (!change || previous === null || previous === undefined) return null;
+  if (!change) return null;
   const amount = amountText(change, metric.kind);
   const words = { up: t.numbers.change.up(amount), down: t.numbers.change.down(amount), same: t.numbers.change.same };
   return (

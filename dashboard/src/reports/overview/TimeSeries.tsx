@@ -56,7 +56,7 @@ export function TimeSeries(props: Props) {
         </div>
         {intervals.length > 1 && (
           <Segments
-            class="quiet"
+            class="quiet interval"
             name="interval"
             label={t.interval.label}
             value={props.interval}
@@ -83,7 +83,7 @@ export function TimeSeries(props: Props) {
         {nothing && form === "chart" && (
           <p class="chart-nothing">
             <strong>{t.chart.nothing}</strong>
-            {t.chart.nothingHint}
+            {!range || range.to >= now.slice(0, 10) ? t.chart.nothingYet : t.chart.nothingHint}
           </p>
         )}
       </div>

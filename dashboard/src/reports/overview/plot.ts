@@ -51,11 +51,14 @@ interface Colours {
   label: string;
   sheet: string;
   font: string;
+  /** Of the font, in pixels. */
+  size: number;
 }
 
 function coloursOf(element: Element): Colours {
   const style = getComputedStyle(element);
   const get = (name: string) => style.getPropertyValue(name).trim();
+  const size = Number.parseFloat(get("--chart-font")) || 12;
   return {
     visitors: get("--accent"),
     visitorsFill: get("--chart-fill"),
@@ -64,7 +67,8 @@ function coloursOf(element: Element): Colours {
     grid: get("--line"),
     label: get("--ink-3"),
     sheet: get("--sheet"),
-    font: `${get("--chart-font") || "12px"} ${style.fontFamily}`,
+    font: `${size}px ${style.fontFamily}`,
+    size,
   };
 }
 
@@ -85,7 +89,8 @@ export function plotOptions(element: HTMLElement, input: PlotInput): uPlot.Optio
   return {
     width: element.clientWidth,
     height: element.clientHeight,
-    padding: [12, 12, 0, 0],
+    // To the right there is room for half a label.
+    padding: [12, 24, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -135,12 +140,12 @@ function xAxis(buckets: readonly Bucket[], interval: Interval, colours: Colours)
   return {
     stroke: colours.label,
     font: colours.font,
-    size: 34,
+    size: 22 + colours.size,
     gap: 10,
     grid: { show: false },
     ticks: { show: false },
     splits: (plot) => {
-      const fit = Math.max(2, Math.floor(plot.width / 84));
+      const fit = Math.max(2, Math.floor(plot.width / (7 * colours.size)));
       const every = !oneDay && interval === "hour" ? 24 * tickEvery(Math.ceil(buckets.length / 24), fit, "day") : tickEvery(buckets.length, fit, interval);
       return buckets.flatMap((_, i) => (i % every === 0 ? [i] : []));
     },
@@ -152,7 +157,7 @@ function yAxis(colours: Colours): uPlot.Axis {
   return {
     stroke: colours.label,
     font: colours.font,
-    size: (_, values) => 18 + 7 * Math.max(2, ...(values ?? []).map((value) => value.length)),
+    size: (_, values) => 14 + 0.62 * colours.size * Math.max(2, ...(values ?? []).map((value) => value.length)),
     gap: 10,
     ticks: { show: false },
     grid: { stroke: colours.grid, width: 1 },

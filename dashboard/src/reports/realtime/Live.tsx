@@ -12,7 +12,7 @@ export function Live({ feed }: { feed: FeedState }) {
     return (
       <p class="live away">
         <span class="pulse" />
-        {t.live.offline}
+        {feed.failure.kind === "offline" ? t.live.offline : t.live.retrying}
       </p>
     );
   }

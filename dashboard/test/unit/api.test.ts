@@ -1,0 +1,223 @@
+import { describe, expect, test, vi } from "vitest";
+import { Client, Failure } from "../../src/api/client";
+import { Feed, type FeedState, type Limits } from "../../src/api/feed";
+import { accountingURL, breakdownURL, mainURL, type Question, seriesURL } from "../../src/api/requests";
+import { decodeBreakdown, decodeMain, decodeSites, DIMENSIONS, ShapeError } from "../../src/api/types";
+
+const TODAY: Question = { siteId: "a b", period: { kind: "today" }, interval: "hour" };
+const signal = () => new AbortController().signal;
+
+describe("addresses", () => {
+  test("carry period or dates, never both", () => {
+    expect(mainURL(TODAY)).toBe("/api/stats/main?site_id=a+b&period=today&compare=previous_period");
+    expect(seriesURL({ ...TODAY, period: { kind: "day", date: "2026-11-21" } })).toBe(
+      "/api/stats/timeseries?site_id=a+b&start_date=2026-11-21&end_date=2026-11-21&interval=hour",
+    );
+    expect(accountingURL({ ...TODAY, period: { kind: "custom", from: "2026-11-02", to: "2026-11-15" } })).toBe(
+      "/api/stats/accounting?site_id=a+b&start_date=2026-11-02&end_date=2026-11-15",
+    );
+    expect(breakdownURL(TODAY, "os", 9)).toBe("/api/stats/breakdown/os?site_id=a+b&period=today&limit=9");
+  });
+  test("all time is compared with nothing", () => {
+    expect(mainURL({ ...TODAY, period: { kind: "all" } })).not.toContain("compare");
+  });
+});
+
+describe("decoders", () => {
+  test("take what is agreed, and more", () => {
+    const totals = { visitors: 1, pageviews: 2, visits: 1, bounce_rate: null, visit_duration: null, views_per_visit: 2 };
+    expect(decodeMain({ ...totals, events: 7 }, "answer")).toEqual({ ...totals, comparison: null });
+    expect(decodeBreakdown([{ value: null, visitors: 1, pageviews: 1 }], "answer")).toHaveLength(1);
+    expect(decodeSites(null, "answer")).toEqual([]);
+  });
+  test.each<[string, () => unknown]>([
+    ["answer.visitors", () => decodeMain({ visitors: "12" }, "answer")],
+    ["answer", () => decodeMain([], "answer")],
+    ["answer", () => decodeBreakdown({}, "answer")],
+    ["answer[1].pageviews", () => decodeBreakdown([{ value: "/", visitors: 1, pageviews: 1 }, { value: "/", visitors: 1 }], "answer")],
+    ["answer[0].domains[0]", () => decodeSites([{ site_id: "a", uuid: "", domains: [7], name: "", time_zone: "UTC" }], "answer")],
+  ])("name the place that is wrong: %s", (place, decode) => {
+    expect(decode).toThrow(ShapeError);
+    expect(decode).toThrow(`${place} is not`);
+  });
+});
+
+function answering(...answers: (Response | Error)[]): { fetcher: typeof fetch; requests: Headers[] } {
+  const requests: Headers[] = [];
+  const fetcher: typeof fetch = async (_, init) => {
+    requests.push(new Headers(init?.headers));
+    const answer = answers.shift();
+    if (!answer) throw new Error("one request too many");
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  return { fetcher, requests };
+}
+
+const json = (body: unknown, init?: ResponseInit) => new Response(JSON.stringify(body), init);
+
+describe("client", () => {
+  test("asks again with the validator and keeps what has not changed", async () => {
+    const { fetcher, requests } = answering(
+      json([], { headers: { ETag: '"1"' } }),
+      new Response(null, { status: 304 }),
+      json([{ value: "/", visitors: 1, pageviews: 1 }], { headers: { ETag: '"2"' } }),
+    );
+    const client = new Client(fetcher);
+    const first = await client.get("/x", decodeBreakdown, signal());
+    const second = await client.get("/x", decodeBreakdown, signal());
+    const third = await client.get("/x", decodeBreakdown, signal());
+    expect(requests.map((headers) => headers.get("If-None-Match"))).toEqual([null, '"1"', '"1"']);
+    expect(first.changed).toBe(true);
+    expect(second.changed).toBe(false);
+    expect(second.value).toBe(first.value);
+    expect(third.value).toHaveLength(1);
+  });
+
+  test.each<[string, Response | Error, string, string]>([
+    ["no network", new TypeError("fetch failed"), "offline", "fetch failed"],
+    ["a gateway without aggregator", new Response("bad gateway", { status: 502 }), "offline", "HTTP 502"],
+    ["a refusal in our words", json({ error: { code: "x", message: "Say hello first." } }, { status: 400 }), "refused", "Say hello first."],
+    ["a refusal in no words", new Response("<html>", { status: 500 }), "refused", "HTTP 500"],
+    ["no JSON", new Response("<html>"), "unexpected", "/x: the answer is not JSON"],
+    ["another shape", json({ rows: [] }), "unexpected", "/x: answer is not a list"],
+  ])("%s", async (_, answer, kind, message) => {
+    const client = new Client(answering(answer).fetcher);
+    const failure = await client.get("/x", decodeBreakdown, signal()).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Failure);
+    expect((failure as Failure).kind).toBe(kind);
+    expect((failure as Failure).message).toContain(message);
+  });
+
+  test("forgets the oldest answers", async () => {
+    const fetcher: typeof fetch = async () => json([]);
+    const client = new Client(fetcher);
+    for (let i = 0; i < 150; i++) await client.get(`/${i}`, decodeBreakdown, signal());
+    expect(client.peek("/0")).toBeUndefined();
+    expect(client.peek("/149")).toEqual([]);
+  });
+});
+
+/** An aggregator in memory: `version` is its data. */
+class Fake {
+  version = 1;
+  down = false;
+  readonly asked: string[] = [];
+  readonly fetcher: typeof fetch = async (input, init) => {
+    const url = String(input);
+    this.asked.push(url.replace(/\?.*/, ""));
+    await Promise.resolve();
+    if (init?.signal?.aborted) throw new DOMException("aborted", "AbortError");
+    if (this.down) throw new TypeError("fetch failed");
+    const etag = `"${this.version}"`;
+    if (new Headers(init?.headers).get("If-None-Match") === etag) return new Response(null, { status: 304 });
+    return json(this.#body(url), { headers: { ETag: etag } });
+  };
+  #body(url: string): unknown {
+    const n = this.version;
+    if (url.includes("/main")) return { visitors: n, pageviews: n, visits: n, bounce_rate: 0, visit_duration: 0, views_per_visit: 1 };
+    if (url.includes("/realtime")) return { current_visitors: n, pageviews: n, window_minutes: 5 };
+    if (url.includes("/accounting")) return { edges: [], incomplete: [] };
+    if (url.includes("/timeseries")) return [{ date: "2026-11-22T00:00:00", visitors: n, pageviews: n }];
+    return [{ value: "x", visitors: n, pageviews: n }];
+  }
+  take(): string[] {
+    return this.asked.splice(0);
+  }
+}
+
+describe("feed", () => {
+  const limits = Object.fromEntries(DIMENSIONS.map((name) => [name, 9])) as Limits;
+  async function feeding(run: (fake: Fake, feed: Feed, latest: () => FeedState, settle: (ms: number) => Promise<void>) => Promise<void>) {
+    vi.useFakeTimers();
+    const fake = new Fake();
+    const feed = new Feed(new Client(fake.fetcher), () => undefined);
+    try {
+      await run(fake, feed, () => feed.state, async (ms) => void (await vi.advanceTimersByTimeAsync(ms)));
+    } finally {
+      feed.close();
+      vi.useRealTimers();
+    }
+  }
+
+  test("asks everything once, then only whether anything changed", () =>
+    feeding(async (fake, feed, latest, settle) => {
+      feed.ask(TODAY, limits);
+      expect(latest().loading).toBe(true);
+      await settle(0);
+      expect(latest()).toMatchObject({ loading: false, failure: null });
+      expect(fake.take()).toHaveLength(3 + 1 + DIMENSIONS.length);
+      await settle(1_500);
+      expect(fake.take().sort()).toEqual(["/api/stats/main", "/api/stats/realtime"]);
+      fake.version = 2;
+      await settle(1_500);
+      expect(latest().overview?.main.visitors).toBe(2);
+      expect(latest().overview?.tables.os[0]?.visitors).toBe(2);
+      expect(latest().overview?.series[0]?.visitors).toBe(2);
+    }));
+
+  test("backs off while the server is away, keeps the numbers, and heals", () =>
+    feeding(async (fake, feed, latest, settle) => {
+      feed.ask(TODAY, limits);
+      await settle(0);
+      fake.down = true;
+      await settle(1_500);
+      expect(latest().failure?.kind).toBe("offline");
+      expect(latest().overview?.main.visitors).toBe(1);
+      fake.take();
+      await settle(60_000);
+      expect(fake.take().filter((url) => url.endsWith("/main")).length).toBeLessThan(8);
+      fake.down = false;
+      fake.version = 3;
+      await settle(30_000);
+      expect(latest().failure).toBeNull();
+      expect(latest().overview?.tables.pages[0]?.visitors).toBe(3);
+    }));
+
+  test("a change seen by a round that was cut short is not lost", () =>
+    feeding(async (fake, feed, latest, settle) => {
+      feed.ask(TODAY, limits);
+      await settle(0);
+      fake.version = 2;
+      feed.wake();
+      feed.wake();
+      await settle(0);
+      expect(latest().overview?.tables.pages[0]?.visitors).toBe(2);
+    }));
+
+  test("nothing is asked while nobody looks", () =>
+    feeding(async (fake, feed, latest, settle) => {
+      feed.ask(TODAY, limits);
+      await settle(0);
+      feed.watch(false);
+      fake.take();
+      await settle(60_000);
+      expect(fake.take()).toEqual([]);
+      fake.version = 5;
+      feed.watch(true);
+      await settle(0);
+      expect(latest().overview?.main.visitors).toBe(5);
+    }));
+
+  test("another question shows the old numbers until its own are there, and its own at once on return", () =>
+    feeding(async (_, feed, latest, settle) => {
+      feed.ask(TODAY, limits);
+      await settle(0);
+      const week: Question = { ...TODAY, period: { kind: "7d" }, interval: "day" };
+      feed.ask(week, limits);
+      expect(latest()).toMatchObject({ loading: true, overview: { question: TODAY } });
+      await settle(0);
+      expect(latest()).toMatchObject({ loading: false, overview: { question: week } });
+      feed.ask({ ...TODAY }, limits);
+      expect(latest()).toMatchObject({ loading: false, overview: { question: TODAY } });
+    }));
+
+  test("another site never shows this one's numbers", () =>
+    feeding(async (_, feed, latest, settle) => {
+      feed.ask(TODAY, limits);
+      await settle(0);
+      feed.ask({ ...TODAY, siteId: "other" }, limits);
+      expect(latest().overview).toBeNull();
+      expect(latest().realtime).toBeNull();
+    }));
+});
