@@ -6,58 +6,26 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/eider-analytics/eider/internal/child"
+	"github.com/eider-analytics/eider/internal/programs"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/enrich"
 )
 
 const (
-	module = "github.com/eider-analytics/eider"
 	sample = "../../../../shared/data/access.log.gz"
 	site   = "semicomplete.example"
 )
 
-// programs builds both binaries once for all tests of the package.
-var programs = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "eider-replay-bin-"); err != nil {
-		return "", err
-	}
-	for name, cgo := range map[string]string{"caddy": "CGO_ENABLED=0", "eider": "CGO_ENABLED=1"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), module+"/cmd/"+name)
-		build.Env = append(os.Environ(), cgo)
-		if out, err := build.CombinedOutput(); err != nil {
-			return dir, errors.New(string(out))
-		}
-	}
-	return dir, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := programs(); err == nil && dir != "" && built {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(code)
-}
-
-// built keeps TestMain from building only to remove.
-var built bool
-
 // installation is a real aggregator and the programs.
 func installation(t *testing.T) Options {
 	t.Helper()
-	built = true
-	bin, err := programs()
-	if err != nil {
-		t.Fatalf("build the programs: %v", err)
-	}
+	bin := programs.Build(t)
 	addr, err := child.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -165,11 +133,7 @@ func TestSecondReplayCountsAgain(t *testing.T) {
 // TestWithoutAggregator: requests are answered, the account says what is open,
 // and what could not be shipped is still there.
 func TestWithoutAggregator(t *testing.T) {
-	built = true
-	bin, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := programs.Build(t)
 	nobody, err := child.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +204,7 @@ func sampleLines(t *testing.T) (lines []logLine) {
 }
 
 var (
-	naiveFeed     = regexp.MustCompile(`\bflav=(rss20|atom)\b`)
+	naiveFeed = regexp.MustCompile(`\bflav=(rss20|atom)\b`)
 	// No extension, a page's, or something behind a dot that is no extension.
 	naivePage     = regexp.MustCompile(`(?i)(^|/)[^./]*$|\.(html|xhtml|php)$|\.[0-9]*$|\.[^/.]*[^0-9a-z/.][^/.]*$`)
 	naiveDownload = regexp.MustCompile(`(?i)\.(pdf|jar|exe|gz|deb|doc)$`)

@@ -1,0 +1,44 @@
+// Package programs builds the real caddy and eider for tests.
+//
+// It promises that a test runs what the tree says now: Go's build cache, not
+// this package, decides what is up to date. Both are put into bin/test, so that
+// the tests of several packages link them once. It refuses to be used outside
+// of tests.
+package programs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+const module = "github.com/eider-analytics/eider"
+
+// Root is the folder of the project.
+func Root(tb testing.TB) string {
+	tb.Helper()
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		tb.Fatal("this binary does not know where its sources are")
+	}
+	return filepath.Join(filepath.Dir(file), "..", "..")
+}
+
+// Build builds caddy and eider and returns their folder.
+func Build(tb testing.TB) string {
+	tb.Helper()
+	root := Root(tb)
+	dir := filepath.Join(root, "bin", "test")
+	// Caddy with the module must stay free of cgo; the aggregator links DuckDB.
+	for name, cgo := range map[string]string{"caddy": "CGO_ENABLED=0", "eider": "CGO_ENABLED=1"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), module+"/cmd/"+name)
+		build.Dir = root
+		build.Env = append(os.Environ(), cgo)
+		if out, err := build.CombinedOutput(); err != nil {
+			tb.Fatalf("build %s: %v\n%s", name, err, out)
+		}
+	}
+	return dir
+}
