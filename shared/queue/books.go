@@ -108,16 +108,22 @@ func (q *Queue) openBooks() error {
 	}
 	b.file = file
 	b.decodeDropped(payload)
-	b.decodeAcked(q.l.meta)
+	b.open(q.l)
+	return nil
+}
+
+// open derives what was captured from what is known: acknowledged, dropped,
+// and what the log has or should have.
+func (b *books) open(l *Log) {
+	b.decodeAcked(l.meta)
 	total := b.stored + b.rejected + b.lost
-	total += q.l.Next() - q.l.Trimmed() // queued, or lost in holes
+	total += l.Next() - l.Trimmed() // queued, or lost in holes
 	for r := range b.seen {
 		total += b.seen[r].Count
 		b.dropped[r].Store(b.seen[r].Count)
 	}
 	b.saved = b.seen
 	b.captured.Store(total)
-	return nil
 }
 
 func (b *books) encodeDropped() []byte {

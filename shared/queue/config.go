@@ -54,7 +54,7 @@ func (c *LogConfig) setDefaults() error {
 		return fmt.Errorf("maximum size of %d bytes: with segments of %d it must be at least %d", c.MaxSize, c.SegmentSize, least)
 	}
 	if c.Logger == nil {
-		c.Logger = zap.NewNop()
+		c.Logger = discardLogger
 	}
 	return nil
 }

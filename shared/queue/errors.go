@@ -14,6 +14,8 @@ var (
 	ErrNoSpace = errors.New("no space on the volume above the reserve")
 	// ErrTooLarge: the record does not fit into a segment.
 	ErrTooLarge = errors.New("record too large")
+	// ErrBusy: the disk is so far behind that nothing more is taken for now.
+	ErrBusy = errors.New("queue is waiting for its disk")
 	// ErrClosed: the log has been closed.
 	ErrClosed = errors.New("queue is closed")
 	// ErrLocked: another process, or this one, has the directory open.

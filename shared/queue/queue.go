@@ -52,7 +52,8 @@ const (
 	defaultSync    = 250 * time.Millisecond
 	// grace and a tenth of the cap is for how long acknowledged batches are
 	// kept, for an aggregator that was restored from a backup.
-	grace = 24 * time.Hour
+	grace     = 24 * time.Hour
+	queueKind = "queue"
 	// queueSegment keeps the memory of two open segments well below 64 MiB.
 	queueSegment = 4 << 20
 )
@@ -68,7 +69,7 @@ func (c *Config) setDefaults() {
 		c.Sync = defaultSync
 	}
 	if c.Logger == nil {
-		c.Logger = zap.NewNop()
+		c.Logger = discardLogger
 	}
 }
 
@@ -130,7 +131,7 @@ func Open(cfg Config) (*Queue, error) {
 		return nil, fmt.Errorf("seal_age of %s: at most a minute", cfg.SealAge)
 	}
 	l, err := OpenLog(LogConfig{
-		Dir: cfg.Dir, Kind: "queue", MaxSize: cfg.MaxSize, ReserveFree: reserve, SegmentSize: segmentFor(cfg.MaxSize),
+		Dir: cfg.Dir, Kind: queueKind, MaxSize: cfg.MaxSize, ReserveFree: reserve, SegmentSize: segmentFor(cfg.MaxSize),
 		Grace: grace, GraceSize: cfg.MaxSize / 10, UnsafeFS: cfg.UnsafeFS, Logger: cfg.Logger,
 	})
 	if err != nil {
@@ -200,17 +201,22 @@ const (
 
 // openEpochs draws the epoch of this opening.
 func (q *Queue) openEpochs() error {
-	b := q.l.id.meta
-	for len(b) >= epochSize {
-		e := epoch{edge: shared.EdgeID(b[:16]), epoch: shared.Epoch(binary.LittleEndian.Uint64(b[16:])), first: binary.LittleEndian.Uint64(b[24:])}
-		q.epochs = append(q.epochs, e)
-		b = b[epochSize:]
-	}
+	q.epochs = decodeEpochs(q.l.id.meta)
 	edge := shared.EdgeID(q.l.ID())
 	if n := len(q.epochs); n > 0 {
 		edge = q.epochs[n-1].edge
 	}
 	return q.beginEpoch(edge)
+}
+
+func decodeEpochs(b []byte) []epoch {
+	var epochs []epoch
+	for ; len(b) >= epochSize; b = b[epochSize:] {
+		epochs = append(epochs, epoch{
+			edge: shared.EdgeID(b[:16]), epoch: shared.Epoch(binary.LittleEndian.Uint64(b[16:])), first: binary.LittleEndian.Uint64(b[24:]),
+		})
+	}
+	return epochs
 }
 
 // beginEpoch makes what is sealed from now on a new epoch of edge, durably.

@@ -135,16 +135,20 @@ func (q *Queue) Add(e *shared.Event) {
 }
 
 // AddWait captures events and returns once they are written (and durable with
-// SyncAlways). Events of calls within 2 ms share a batch. On an error nothing
-// is counted: the caller has been told. Where ctx ends first they may still be
-// written, and are counted then.
+// SyncAlways). Events of calls within 2 ms share a batch. What could not be
+// written is not counted: the caller has been told. Where ctx ends first, or a
+// sync fails, they may be written all the same, and are counted then.
 func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 	s := &q.batches
 	var parts []*openBatch
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || len(s.pending) >= maxPending {
+		err := ErrBusy
+		if s.closed {
+			err = ErrClosed
+		}
 		s.mu.Unlock()
-		return ErrClosed
+		return err
 	}
 	for i := range events {
 		if s.waited == nil {

@@ -165,10 +165,14 @@ func copyLog(path string, src *os.File, n int64, check bool, items []item) error
 	return err
 }
 
-// tidy removes what Badger leaves beside a sealed log.
+// tidy removes what Badger leaves beside a sealed log. That the log is there
+// under its name is durable before.
 func tidy(dir string) error {
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil || len(entries) == 1 {
+		return err
+	}
+	if err := syncDir(dir); err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -214,4 +218,3 @@ func adopt(dir string, logDamage func(path string)) (items []item, size int64, e
 	}
 	return items, size, errors.Join(f.Sync(), f.Close(), syncDir(dir), tidy(dir))
 }
-

@@ -148,6 +148,9 @@ func (w *writer) append(first, count uint64, data []byte) (from, to int64, err e
 	from = w.used
 	size := maxPart(w.capacity)
 	parts := max((len(data)+size-1)/size, 1)
+	if err := w.touch(len(data) + parts*2*arenaNode); err != nil {
+		return 0, 0, err
+	}
 	for i := range parts {
 		piece := data[i*size : min((i+1)*size, len(data))]
 		w.scratch = appendPart(w.scratch[:0], part{first: first, count: count, index: uint16(i), parts: uint16(parts), data: piece})
@@ -157,6 +160,20 @@ func (w *writer) append(first, count uint64, data []byte) (from, to int64, err e
 	}
 	return from, w.used, nil
 }
+
+// touch writes zeros where the next n bytes of the log will be, through the
+// descriptor and not through a mapping: a volume that has failed or become
+// read-only answers with an error here, and would end the process in Badger.
+func (w *writer) touch(n int) error {
+	for off := 0; off < n; off += len(zeros) {
+		if _, err := w.log.WriteAt(zeros[:min(n-off, len(zeros))], w.used+int64(off)); err != nil {
+			return fmt.Errorf("write ahead: %w", err)
+		}
+	}
+	return nil
+}
+
+var zeros [64 << 10]byte
 
 // put commits one entry and finds it in the log, which moves used forward.
 func (w *writer) put(key, value []byte) error {
@@ -257,6 +274,8 @@ func probeDescriptors(dir string) error {
 	}
 	return nil
 }
+
+var discardLogger = zap.NewNop()
 
 // badgerLogger passes on what Badger says when something is wrong.
 type badgerLogger struct{ log *zap.Logger }
