@@ -64,7 +64,7 @@ func framesBody(frames []batch.Frame) requestBody {
 // post sends one request and decodes the answer to it. Everything that is not
 // an answer of 200 is a *failure.
 func (s *Shipper) post(ctx context.Context, path, contentType string, body requestBody, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(ctx, s.requestTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base.JoinPath(path).String(), body)
 	if err != nil {

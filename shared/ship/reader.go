@@ -2,6 +2,7 @@ package ship
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func (r *reader) run(ctx context.Context, pos uint64) {
 			}
 			continue
 		}
-		f, err := r.src.Read(ctx, pos)
+		f, err := r.read(ctx, pos)
 		if ctx.Err() != nil {
 			return
 		}
@@ -82,6 +83,17 @@ func (r *reader) run(ctx context.Context, pos uint64) {
 		case <-time.After(readAgain):
 		}
 	}
+}
+
+// read is the queue's Read; a panic in it must not end the process that every
+// site of the machine runs in.
+func (r *reader) read(ctx context.Context, pos uint64) (f batch.Frame, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("read queue at %d: panic: %v", pos, v)
+		}
+	}()
+	return r.src.Read(ctx, pos)
 }
 
 func (r *reader) full() bool {

@@ -74,6 +74,8 @@ type Shipper struct {
 	client *http.Client
 	base   *url.URL
 	ahead  *reader
+	// requestTime is the constant, but for tests of the real network.
+	requestTime time.Duration
 
 	running chan struct{} // holds a token while Run or Drain is at work
 	wake    chan struct{} // holds a token when a hello became due
@@ -108,12 +110,15 @@ func New(cfg Config, src Source) (*Shipper, error) {
 		cfg.Sites = func() []shared.SiteHello { return nil }
 	}
 	return &Shipper{
-		cfg:      cfg,
-		src:      src,
-		log:      cfg.Logger,
-		client:   newClient(cfg.Transport),
-		base:     base,
-		ahead:    newReader(src),
+		cfg:    cfg,
+		src:    src,
+		log:    cfg.Logger,
+		client: newClient(cfg.Transport),
+		base:   base,
+		ahead:  newReader(src),
+
+		requestTime: requestTime,
+
 		running:  make(chan struct{}, 1),
 		wake:     make(chan struct{}, 1),
 		window:   newWindow(),
