@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/parquet-go/parquet-go"
-
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -30,19 +28,7 @@ var names = strings.Fields(`
 
 func TestTheFileHasTheColumnsInOrder(t *testing.T) {
 	path := writeEvents(t, newTraffic(1, "example").take(1))
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pf := openFile(t, path)
 	var got []string
 	for _, field := range pf.Schema().Fields() {
 		got = append(got, field.Name())
@@ -244,19 +230,7 @@ func TestAColumnNobodyUsesCostsNextToNothing(t *testing.T) {
 func TestRowGroupsAreBounded(t *testing.T) {
 	events := newTraffic(2, "example").take(rowGroupRows + 5000)
 	path := writeEvents(t, events)
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pf := openFile(t, path)
 	if n := len(pf.RowGroups()); n != 2 || pf.RowGroups()[0].NumRows() > rowGroupRows {
 		t.Errorf("%d row groups, the first of %d rows", n, pf.RowGroups()[0].NumRows())
 	}

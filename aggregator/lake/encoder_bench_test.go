@@ -34,3 +34,25 @@ func BenchmarkWriteSegment(b *testing.B) {
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(float64(out.n)/float64(len(events)), "bytes/row")
 }
+
+// BenchmarkWriteMicro is a micro-segment as a quiet site has them: the cost is
+// that of the columns, not of the rows.
+func BenchmarkWriteMicro(b *testing.B) {
+	events := newTraffic(1, "example").take(20)
+	e := newEncoder(false)
+	var out countingWriter
+	b.ReportAllocs()
+	for b.Loop() {
+		out.n = 0
+		e.reset(&out)
+		for i := range events {
+			if err := e.add(&events[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := e.close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(out.n), "bytes/file")
+}

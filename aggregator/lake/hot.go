@@ -36,7 +36,7 @@ type hotJob struct {
 // writeHot makes rows that are not queryable yet so, oldest first.
 func (l *Lake) writeHot() error {
 	began := time.Now()
-	jobs := l.hotJobs()
+	g, jobs := l.hotJobs()
 	var dropped []string
 	var failed error
 	for i := range jobs {
@@ -52,24 +52,28 @@ func (l *Lake) writeHot() error {
 		return failed
 	}
 	l.mu.Lock()
-	l.gen.shown(jobs, began)
+	g.shown(jobs, began)
 	l.mu.Unlock()
 	l.views.publish(nil, l.hotFiles(), dropped)
 	return failed
 }
 
-// hotJobs seals the chunks of the groups that come next.
-func (l *Lake) hotJobs() []hotJob {
+// hotJobs seals the chunks of the groups that come next. While a cut is under
+// way its rows come before newer ones: what a site shows has no holes.
+func (l *Lake) hotJobs() (*generation, []hotJob) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.gen
+	if l.cutting != nil && l.cutting.freshRows > 0 {
+		g = l.cutting
+	}
 	jobs := make([]hotJob, min(len(g.fresh), microsPerPass))
 	for i := range jobs {
 		gr := g.fresh[i]
 		gr.seal()
 		jobs[i] = hotJob{gr, gr.sealed}
 	}
-	return jobs
+	return g, jobs
 }
 
 // shown notes that the jobs' rows are queryable. Groups that got more rows

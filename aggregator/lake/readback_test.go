@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -25,14 +26,14 @@ func keyOf(e *shared.Event) rowKey { return rowKey{e.Edge.String(), e.Epoch, e.S
 // the leaf's path joined with dots.
 type record map[string][]parquet.Value
 
-// readFile reads a whole segment the way any other program would.
-func readFile(t testing.TB, path string) []record {
+// openFile opens a segment the way any other program would.
+func openFile(t testing.TB, path string) *parquet.File {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { _ = f.Close() })
 	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +42,13 @@ func readFile(t testing.TB, path string) []record {
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
+	return pf
+}
+
+// readFile reads every row of a segment.
+func readFile(t testing.TB, path string) []record {
+	t.Helper()
+	pf := openFile(t, path)
 	paths := pf.Schema().Columns()
 	var list []record
 	for _, rg := range pf.RowGroups() {
@@ -79,18 +87,42 @@ func (r record) key() rowKey {
 // readKeys reads only the key columns, in the order of the file.
 func readKeys(t testing.TB, path string) []rowKey {
 	t.Helper()
-	type key struct {
-		Edge  string `parquet:"edge"`
-		Epoch uint64 `parquet:"epoch"`
-		Seq   uint64 `parquet:"seq"`
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	rows, err := parquet.ReadFile[key](path)
+	pf, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
-	list := make([]rowKey, len(rows))
-	for i, r := range rows {
-		list[i] = rowKey{r.Edge, shared.Epoch(r.Epoch), r.Seq}
+	list := make([]rowKey, pf.NumRows())
+	for column, put := range map[string]func(*rowKey, parquet.Value){
+		"edge":  func(k *rowKey, v parquet.Value) { k.edge = v.String() },
+		"epoch": func(k *rowKey, v parquet.Value) { k.epoch = shared.Epoch(v.Uint64()) },
+		"seq":   func(k *rowKey, v parquet.Value) { k.seq = v.Uint64() },
+	} {
+		leaf, _ := pf.Schema().Lookup(column)
+		n := 0
+		for _, rg := range pf.RowGroups() {
+			values := parquet.NewColumnChunkValueReader(rg.ColumnChunks()[leaf.ColumnIndex])
+			buf := make([]parquet.Value, 512)
+			for {
+				read, err := values.ReadValues(buf)
+				for _, v := range buf[:read] {
+					put(&list[n], v)
+					n++
+				}
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatalf("%s: %v", path, err)
+				}
+			}
+			if err := values.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	return list
 }

@@ -91,11 +91,19 @@ func (l *Lake) cutIn(now time.Time) time.Duration {
 
 // hotIn is when the next micro-segments are due. The caller holds l.mu.
 func (l *Lake) hotIn(now time.Time) time.Duration {
-	g := l.gen
+	g, delay := l.gen, l.cfg.HotDelay
+	if l.cutting != nil {
+		if l.cutting.freshRows > 0 {
+			g = l.cutting
+		}
+		if l.cutFailed.err == nil {
+			delay = max(delay, directDelay) // the cut is likely to be faster
+		}
+	}
 	if g.freshRows == 0 || (g.heavy() && l.cutFailed.err == nil) {
 		return time.Hour
 	}
-	in := l.cfg.HotDelay - now.Sub(g.fresh[0].freshAt)
+	in := delay - now.Sub(g.fresh[0].freshAt)
 	if l.hotFailed.err != nil {
 		in = max(in, l.hotFailed.retryAt.Sub(now))
 	}
