@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/stats"
 )
@@ -91,15 +92,11 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 // read when its newest batch was sealed, before anybody could know that this
 // batch would arrive.
 func booksOf(e *receive.EdgeHealth) edgeAnswer {
-	a := edgeAnswer{
+	return edgeAnswer{
 		Edge: e.ID.String(), Epoch: e.Epoch.String(), Name: e.Name, Version: e.Version,
-		Captured: e.Counters.Captured, Stored: e.Accepted, Dropped: e.Counters.DroppedTotal(),
+		Captured: e.Counters.Captured, Stored: e.Accepted, Queued: ops.Queued(e), Dropped: e.Counters.DroppedTotal(),
 		Rejected: e.Rejected, Lost: e.Lost, LagMS: e.LagMS, ClockSkewMS: e.SkewMS,
 	}
-	if done := a.Stored + a.Dropped + a.Rejected + a.Lost; a.Captured > done {
-		a.Queued = a.Captured - done
-	}
-	return a
 }
 
 // made answers with what does not come from files: its tag is its own content.

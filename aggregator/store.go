@@ -1,0 +1,86 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/aggregator/ops"
+	"github.com/eider-analytics/eider/aggregator/sites"
+	"github.com/eider-analytics/eider/aggregator/spool"
+	"github.com/eider-analytics/eider/aggregator/state"
+)
+
+// Store is what of the data directory survives without anything running: the
+// state, the spool, the registry. It answers operator commands, in the running
+// server by the socket, else in the command's own process.
+type Store struct {
+	cfg   *Config
+	state *state.State
+	spool *spool.Spool
+	sites *sites.Registry
+}
+
+// openStore opens it. The caller owns the data directory.
+func openStore(cfg *Config, log *zap.Logger) (*Store, error) {
+	s := &Store{cfg: cfg}
+	var err error
+	if s.state, err = state.Open(cfg.stateDir(), log.Named("state")); err != nil {
+		return nil, err
+	}
+	if s.sites, err = sites.Open(s.state, cfg.DefaultTimeZone); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.spool, err = spool.Open(spool.Config{
+		Dir: cfg.spoolDir(), MaxSize: cfg.SpoolMaxSize, ReserveFree: cfg.SpoolReserveFree, Logger: log.Named("spool"),
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close closes it.
+func (s *Store) Close() error {
+	var err error
+	if s.spool != nil {
+		err = s.spool.Close()
+	}
+	return errors.Join(err, s.state.Close())
+}
+
+// Sites lists the registry.
+func (s *Store) Sites(context.Context) ([]state.Site, error) { return s.sites.List(), nil }
+
+// AddSite makes sure that a domain is a site.
+func (s *Store) AddSite(_ context.Context, domain, zone string) (state.Site, error) {
+	return s.sites.Add(domain, zone)
+}
+
+// Verify compares the manifest, the files, the spool and the books.
+func (s *Store) Verify(ctx context.Context) (ops.Report, error) {
+	return ops.Verify(ctx, ops.Stores{LakeDir: s.cfg.lakeDir(), State: s.state, Spool: s.spool})
+}
+
+// Operate calls with the running server that owns the data directory, or,
+// where none runs, with the store itself.
+func Operate(ctx context.Context, cfg Config, log *zap.Logger, with func(context.Context, ops.Control) error) error {
+	client, dialErr := ops.Dial(cfg.Data)
+	if dialErr == nil {
+		defer client.Close()
+		return with(ctx, client)
+	}
+	lock, err := ops.LockData(cfg.Data)
+	if err != nil {
+		if errors.Is(err, ops.ErrInUse) { // it starts or stops just now
+			return errors.Join(err, dialErr)
+		}
+		return err
+	}
+	store, err := openStore(&cfg, log)
+	if err != nil {
+		return errors.Join(err, lock.Release())
+	}
+	return errors.Join(with(ctx, store), store.Close(), lock.Release())
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eider-analytics/eider/aggregator/ops"
+)
+
+func verifyCommand(o *options) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Compare the manifest with the files, read the spool, close every edge's books",
+		Long: `Compares what the manifest says with the files that are there, reads every
+record of the spool that is not yet in a segment, and checks for each edge that
+captured = stored + queued + dropped + rejected + lost.
+
+It changes nothing. The exit code is 1 if anything is wrong.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var report ops.Report
+			err := o.operate(cmd, func(ctx context.Context, c ops.Control) error {
+				var err error
+				report, err = c.Verify(ctx)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				err = encoder.Encode(report)
+			} else {
+				printReport(cmd.OutOrStdout(), &report)
+			}
+			if n := len(report.Problems); n > 0 && err == nil {
+				err = fmt.Errorf("%d problems were found", n)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func printReport(w io.Writer, r *ops.Report) {
+	fmt.Fprintf(w, "segments  %d with %d events, %d bytes\n", r.Segments, r.Rows, r.Bytes)
+	fmt.Fprintf(w, "spool     %d events that are not in a segment yet\n", r.Spooled)
+	for _, e := range r.Edges {
+		fmt.Fprintf(w, "edge      %s %s: captured %d = stored %d + queued %d + dropped %d + rejected %d + lost %d\n",
+			e.Edge, e.Name, e.Captured, e.Stored, e.Queued, e.Dropped, e.Rejected, e.Lost)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "PROBLEM   %s\n", p)
+	}
+	if len(r.Problems) == 0 {
+		fmt.Fprintln(w, "everything is as it should be")
+	}
+}
