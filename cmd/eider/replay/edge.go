@@ -22,6 +22,7 @@ type edgeBooks struct {
 	// Of all sites of the edge.
 	Captured, Stored, Dropped, Rejected, Lost uint64
 	Queued                                    uint64
+	Degraded                                  bool // the queue is not open: what it holds from before is not counted yet
 }
 
 // since subtracts what was there before. The queue's length is no counter.
@@ -61,6 +62,7 @@ const (
 	metricRequests = "eider_edge_requests_total"
 	metricEvents   = "eider_edge_events_total"
 	metricQueued   = "eider_edge_queued_events"
+	metricDegraded = "eider_edge_queue_degraded"
 )
 
 var bookClient = &http.Client{Timeout: 10 * time.Second}
@@ -102,6 +104,9 @@ func readEdge(ctx context.Context, admin, site string) (edgeBooks, error) {
 	}
 	for _, m := range families[metricQueued].GetMetric() {
 		b.Queued += number(m)
+	}
+	for _, m := range families[metricDegraded].GetMetric() {
+		b.Degraded = b.Degraded || number(m) != 0
 	}
 	return b, nil
 }

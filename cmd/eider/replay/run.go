@@ -65,7 +65,7 @@ func findProxy(ctx context.Context, o *Options, origin string) (*proxy, error) {
 
 // replay sends the log through the proxy and closes the books.
 func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, total uint64, w io.Writer) (Account, error) {
-	before, err := readEdge(ctx, p.admin, o.Site)
+	before, err := p.opened(ctx, o.Site)
 	if err != nil {
 		return Account{}, err
 	}
@@ -102,6 +102,24 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 		}
 	}
 	return account, sendErr
+}
+
+// opened reads the books before the first request. The module opens its queue
+// beside serving; only then it knows what the queue counted in earlier lives.
+func (p *proxy) opened(ctx context.Context, site string) (books edgeBooks, err error) {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	err = poll(ctx, func() (bool, error) {
+		now, err := readEdge(ctx, p.admin, site)
+		if err == nil {
+			books = now
+		}
+		return !now.Degraded, err
+	})
+	if errors.Is(err, context.DeadlineExceeded) && books.Results != nil {
+		return books, nil // a queue that cannot be opened drops, and says so
+	}
+	return books, err
 }
 
 // drained waits until the edge has shipped everything, or ctx ends: the books
