@@ -45,7 +45,7 @@ func (c *LogConfig) setDefaults() error {
 		c.Kind = "log"
 	}
 	if c.SegmentSize == 0 {
-		c.SegmentSize = defaultSegment
+		c.SegmentSize = failpoint.Setting("queue.segment_size", defaultSegment)
 	}
 	if c.SegmentSize < minSegment || c.SegmentSize > maxSegment {
 		return fmt.Errorf("segment size of %d bytes: it must be between %d and %d", c.SegmentSize, minSegment, maxSegment)

@@ -17,11 +17,12 @@ const (
 	// maxSealing bounds the segments that are full but still Badger's, and with
 	// them the memory: an appender waits for the keeper beyond it.
 	maxSealing = 1
-	// retryPause spaces the attempts at something that failed.
-	retryPause = time.Second
 	// housekeeping is how often age is looked at.
 	housekeeping = time.Minute
 )
+
+// retryPause spaces the attempts at something that failed; tests shorten it.
+var retryPause = time.Second
 
 // writable returns the active segment, with room for a record of n bytes.
 // l.appendMu is held.

@@ -41,6 +41,8 @@ type Config struct {
 	Drop     DropPolicy
 	UnsafeFS bool
 	Logger   *zap.Logger
+
+	segmentSize int64 // 0 = by MaxSize; tests rotate more often
 }
 
 const (
@@ -62,6 +64,9 @@ func (c *Config) setDefaults() {
 	if c.MaxSize == 0 {
 		c.MaxSize = defaultMaxSize
 	}
+	if c.segmentSize == 0 { // a small cap holds several segments, too
+		c.segmentSize = max(min(queueSegment, c.MaxSize/8), minSegment)
+	}
 	if c.SealAge <= 0 {
 		c.SealAge = defaultSealAge
 	}
@@ -73,10 +78,6 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// segmentFor makes segments small enough for a small cap to hold several.
-func segmentFor(maxSize int64) int64 {
-	return max(min(queueSegment, maxSize/8), minSegment)
-}
 
 // epoch is one life of the sequence: it names the positions from first up to
 // the next epoch's.
@@ -131,7 +132,7 @@ func Open(cfg Config) (*Queue, error) {
 		return nil, fmt.Errorf("seal_age of %s: at most a minute", cfg.SealAge)
 	}
 	l, err := OpenLog(LogConfig{
-		Dir: cfg.Dir, Kind: queueKind, MaxSize: cfg.MaxSize, ReserveFree: reserve, SegmentSize: segmentFor(cfg.MaxSize),
+		Dir: cfg.Dir, Kind: queueKind, MaxSize: cfg.MaxSize, ReserveFree: reserve, SegmentSize: cfg.segmentSize,
 		Grace: grace, GraceSize: cfg.MaxSize / 10, UnsafeFS: cfg.UnsafeFS, Logger: cfg.Logger,
 	})
 	if err != nil {

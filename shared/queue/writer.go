@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -247,9 +249,17 @@ func guard(what string, f func() error) error {
 // errFault: a memory fault in a mapped file.
 var errFault = errors.New("fault")
 
-// spaceError marks errors that mean a full volume.
+// spaceError marks errors that mean a full volume. Badger's errors have only
+// the text of their cause.
 func spaceError(err error) error {
-	if err != nil && (outOfSpace(err) || errors.Is(err, errFault)) && !errors.Is(err, ErrNoSpace) {
+	if err == nil || errors.Is(err, ErrNoSpace) {
+		return err
+	}
+	full := outOfSpace(err) || errors.Is(err, errFault)
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		full = full || strings.Contains(err.Error(), cause.Error())
+	}
+	if full {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}
 	return err

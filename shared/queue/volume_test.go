@@ -1,0 +1,505 @@
+//go:build linux
+
+package queue
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eider-analytics/eider/shared"
+)
+
+func init() {
+	roles["traffic"] = traffic
+	roles["filler"] = filler
+	roles["brim"] = brim
+}
+
+// mountTmpfs and mountExt4 give a test a small volume of its own. Where that
+// is not allowed the test is skipped, and says so: what it shows is then not
+// shown.
+func mountTmpfs(t *testing.T, size int64) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Skipf("NOT TESTED: a full volume needs a tmpfs of its own, and mounting one is not possible here: %v", err)
+	}
+	t.Cleanup(func() { unmount(t, dir) })
+	return dir
+}
+
+// mountExt4 returns a function that mounts the same image again.
+func mountExt4(t *testing.T, size int64) (dir string, remount func()) {
+	t.Helper()
+	dir = t.TempDir()
+	image := filepath.Join(t.TempDir(), "ext4.img")
+	f, err := os.Create(image)
+	if err == nil {
+		err = errors.Join(f.Truncate(size), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range [][]string{{"mkfs.ext4", "-q", "-F", "-m", "0", image}, {"mount", "-o", "loop", image, dir}} {
+		if out, err := exec.Command(cmd[0], cmd[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("NOT TESTED: this needs an ext4 volume of its own, and %s is not possible here: %v: %s", cmd[0], err, out)
+		}
+	}
+	t.Cleanup(func() { unmount(t, dir) })
+	return dir, func() {
+		t.Helper()
+		unmount(t, dir)
+		if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
+			t.Fatalf("mount again: %v: %s", err, out)
+		}
+	}
+}
+
+func unmount(t *testing.T, dir string) {
+	t.Helper()
+	for range 50 {
+		err := unix.Unmount(dir, 0)
+		if err == nil || errors.Is(err, unix.EINVAL) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	_ = unix.Unmount(dir, unix.MNT_DETACH)
+	t.Errorf("%s could not be unmounted: something still uses it", dir)
+}
+
+// filler fills its directory's volume to the last byte, again and again, as
+// fast as it can, until its standard input ends; then it gives all back.
+func filler(dir string) error {
+	path := filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(path)
+	defer f.Close()
+	stopped := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(stopped)
+	}()
+	block := make([]byte, 1<<20)
+	for round := 0; ; round++ {
+		for size := len(block); size > 0; {
+			if _, err := f.Write(block[:size]); err != nil {
+				size /= 2
+			}
+		}
+		select {
+		case <-stopped:
+			return nil
+		case <-time.After(time.Duration(round%4) * 20 * time.Millisecond):
+		}
+		if round%2 == 1 {
+			if err := f.Truncate(0); err != nil {
+				return err
+			}
+			_, _ = f.Seek(0, io.SeekStart)
+		}
+	}
+}
+
+// traffic is a proxy's process: it adds page views as fast as the queue takes
+// them, acknowledges some, and on "freed" expects the queue to take events
+// again. On "close" it closes the queue where the volume is; on "verify" it
+// checks everything first. What it finds goes to standard output.
+func traffic(dir string) error {
+	q, err := Open(Config{Dir: filepath.Join(dir, "queue"), MaxSize: 24 << 20, ReserveFree: MinReserve, SealAge: time.Millisecond, Sync: 10 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var workers sync.WaitGroup
+	var written sync.Map // pathnames that AddWait said are written
+	var refused atomic.Int64
+	workers.Add(3)
+	go func() { // what comes through the ring
+		defer workers.Done()
+		for id := 0; ctx.Err() == nil; id++ {
+			q.Capture(1)
+			e := pageview(1_000_000 + id)
+			e.Title = strings.Repeat(fmt.Sprint(id*7919), 40) // several MB/s
+			q.Add(&e)
+		}
+	}()
+	go func() { // POSTs that wait
+		defer workers.Done()
+		for id := 0; ctx.Err() == nil; id++ {
+			e := pageview(id)
+			if err := q.AddWait(context.Background(), []shared.Event{e}); err == nil {
+				written.Store(e.Pathname, q.NextSeq()-1)
+			} else {
+				refused.Add(1)
+			}
+		}
+	}()
+	go func() { // a shipper that lags, so that segments come and go
+		defer workers.Done()
+		for ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+			if synced := q.l.Synced(); synced > q.Acked()+60_000 {
+				written.Range(func(k, v any) bool {
+					if v.(uint64) <= synced-40_000 {
+						written.Delete(k)
+					}
+					return true
+				})
+				if err := q.Ack(synced-40_000, 0, 0); err != nil {
+					fmt.Println("ack:", err)
+				}
+			}
+		}
+	}()
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		switch in.Text() {
+		case "freed":
+			if err := resumes(q); err != nil {
+				return err
+			}
+			fmt.Println("resumed")
+		case "close":
+			cancel()
+			workers.Wait()
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			err := q.Close(ctx)
+			fmt.Println("closed", err == nil)
+			return nil
+		case "verify":
+			cancel()
+			workers.Wait()
+			return verify(q, &written, refused.Load())
+		}
+	}
+	return errors.New("told nothing more")
+}
+
+func resumes(q *Queue) error {
+	e := pageview(5)
+	e.Pathname = "/resumed"
+	var err error
+	for range 500 {
+		if err = q.AddWait(context.Background(), []shared.Event{e}); err == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("the queue did not resume: %w", err)
+}
+
+func verify(q *Queue, written *sync.Map, refused int64) error {
+	if err := q.Flush(context.Background()); err != nil {
+		return err
+	}
+	if err := q.l.Sync(); err != nil {
+		return err
+	}
+	c := q.Counters()
+	got := map[string]int{}
+	for pos := q.Acked() + 1; pos < q.l.Synced(); {
+		f, err := q.Read(context.Background(), pos)
+		if err != nil {
+			return err
+		}
+		if f.Header.Kind == shared.BatchLost {
+			return fmt.Errorf("positions %d to %d are lost: %s", f.Header.FirstSeq, f.Header.LastSeq(), f.Header.LossReason)
+		}
+		err = f.Events(func(_ uint64, e *shared.Event, err error) {
+			if err == nil && e.Seq >= pos {
+				got[e.Pathname]++
+			}
+		})
+		if err != nil {
+			return err
+		}
+		pos = f.Header.LastSeq() + 1
+	}
+	n := 0
+	var missing error
+	acked := q.Acked()
+	written.Range(func(k, v any) bool {
+		if v.(uint64) <= acked {
+			return true
+		}
+		n++
+		if got[k.(string)] != 1 {
+			missing = fmt.Errorf("%s was written and is there %d times", k, got[k.(string)])
+		}
+		return true
+	})
+	if missing != nil {
+		return missing
+	}
+	fmt.Printf("verified waited=%d refused=%d captured=%d stored=%d queued=%d dropped_disk=%d dropped_cap=%d dropped_error=%d lost=%d unbalanced=%d\n",
+		n, refused, c.Captured, c.Stored, c.Queued, c.Dropped[shared.DropDisk].Count, c.Dropped[shared.DropCap].Count,
+		c.Dropped[shared.DropError].Count, c.Lost, c.Unbalanced())
+	if c.Unbalanced() != 0 || c.Lost != 0 || c.Queued != c.Captured-c.Stored-c.DroppedTotal() {
+		return fmt.Errorf("books: %+v", c)
+	}
+	if c.Dropped[shared.DropDisk].Count == 0 || c.Dropped[shared.DropError].Count != 0 {
+		return fmt.Errorf("drops: %+v", c.Dropped)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return q.Close(ctx)
+}
+
+// process is a running role with its pipes.
+type process struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd, in, bufio.NewScanner(out)}
+	t.Cleanup(func() {
+		_ = p.in.Close()
+		_ = p.Process.Kill()
+		_ = p.Wait()
+	})
+	return p
+}
+
+// expect reads the next line and fails with the process's end if there is none.
+func (p *process) expect(t *testing.T, prefix string) {
+	t.Helper()
+	if !p.out.Scan() {
+		t.Fatalf("the process ended instead of saying %q: %v", prefix, p.Wait())
+	}
+	t.Log(p.out.Text())
+	if !strings.HasPrefix(p.out.Text(), prefix) {
+		t.Fatalf("got %q, want %q", p.out.Text(), prefix)
+	}
+}
+
+func (p *process) say(t *testing.T, line string) {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.in, line); err != nil {
+		t.Fatalf("the process is gone: %v (%v)", err, p.Wait())
+	}
+}
+
+// TestFullVolume fills the volume at full speed from another process while a
+// proxy's process appends and rotates: that process lives, counts what it
+// drops, resumes when there is room, and everything it had said was written is
+// there. Stopping and starting while it is full work as well.
+func TestFullVolume(t *testing.T) {
+	for name, mount := range map[string]func(t *testing.T) string{
+		"tmpfs": func(t *testing.T) string { return mountTmpfs(t, 96<<20) },
+		"ext4":  func(t *testing.T) string { dir, _ := mountExt4(t, 128<<20); return dir },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := mount(t)
+			p := start(t, as(t, "traffic", dir))
+			p.expect(t, "open")
+			time.Sleep(300 * time.Millisecond)
+			for range 2 {
+				fill := start(t, as(t, "filler", dir))
+				time.Sleep(2 * time.Second)
+				_ = fill.in.Close()
+				if err := fill.Wait(); err != nil {
+					t.Fatalf("filler: %v", err)
+				}
+				p.say(t, "freed")
+				p.expect(t, "resumed")
+			}
+			p.say(t, "verify")
+			p.expect(t, "verified")
+			if err := p.Wait(); err != nil {
+				t.Fatal(err)
+			}
+
+			// Stopped and started while full.
+			p = start(t, as(t, "traffic", dir))
+			p.expect(t, "open")
+			time.Sleep(200 * time.Millisecond)
+			held := fillVolume(t, dir)
+			time.Sleep(time.Second)
+			p.say(t, "close")
+			p.expect(t, "closed")
+			if err := p.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			p = start(t, as(t, "traffic", dir))
+			p.expect(t, "open")
+			time.Sleep(200 * time.Millisecond)
+			if err := os.Remove(held); err != nil {
+				t.Fatal(err)
+			}
+			p.say(t, "freed")
+			p.expect(t, "resumed")
+			p.say(t, "verify")
+			p.expect(t, "verified")
+			if err := p.Wait(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// brim appends to a log that reserves nothing, so that every segment is opened
+// and sealed in a race with the filler for the last bytes, and checks that
+// whatever Append accepted can be read.
+func brim(dir string) error {
+	retryPause = time.Millisecond
+	l, err := OpenLog(LogConfig{Dir: filepath.Join(dir, "log"), SegmentSize: minSegment})
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	var stop atomic.Bool
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop.Store(true)
+	}()
+	const keep = 200
+	var refused, rotations int
+	serial := uint64(0)
+	data := make([]byte, 20_000)
+	for n := uint64(1); ; n++ {
+		binary.LittleEndian.PutUint64(data, l.Next())
+		first, err := l.Append(1, data)
+		switch {
+		case errors.Is(err, ErrNoSpace):
+			refused++
+			time.Sleep(100 * time.Microsecond)
+		case err != nil:
+			return err
+		case first%16 == 0:
+			if err := l.Sync(); err != nil && !errors.Is(err, errSuspect) {
+				return err
+			}
+		}
+		if next := l.Next(); next > keep && n%50 == 0 {
+			for pos := next - keep; pos < next; pos++ {
+				rec, err := l.Read(pos)
+				if err != nil || rec.First != pos || binary.LittleEndian.Uint64(rec.Data) != pos {
+					return fmt.Errorf("position %d of %d: %w", pos, next, err)
+				}
+			}
+			if err := l.Trim(next - keep); err != nil {
+				return err
+			}
+			if stop.Load() && err == nil {
+				break
+			}
+		}
+		l.mu.Lock()
+		if l.serial != serial {
+			serial = l.serial
+			rotations++
+		}
+		l.mu.Unlock()
+	}
+	fmt.Printf("wrote %d refused %d segments %d\n", l.Next()-1, refused, rotations)
+	if refused == 0 || rotations < 10 {
+		return errors.New("the volume was never full, or no segment was opened meanwhile: this shows nothing")
+	}
+	return l.Close()
+}
+
+// TestTheLastBytes: the same without any reserve, which is harder than what a
+// queue can be configured to.
+func TestTheLastBytes(t *testing.T) {
+	for name, mount := range map[string]func(t *testing.T) string{
+		"tmpfs": func(t *testing.T) string { return mountTmpfs(t, 24<<20) },
+		"ext4":  func(t *testing.T) string { dir, _ := mountExt4(t, 40<<20); return dir },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := mount(t)
+			p := start(t, as(t, "brim", dir))
+			p.expect(t, "open")
+			fill := start(t, as(t, "filler", dir))
+			time.Sleep(4 * time.Second)
+			_ = fill.in.Close()
+			if err := fill.Wait(); err != nil {
+				t.Fatalf("filler: %v", err)
+			}
+			_ = p.in.Close()
+			p.expect(t, "wrote")
+			if err := p.Wait(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// fillVolume takes the last byte of dir's volume and returns the file.
+func fillVolume(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "held")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	block := make([]byte, 1<<20)
+	for size := len(block); size > 0; {
+		if _, err := f.Write(block[:size]); err != nil {
+			size /= 2
+		}
+	}
+	return path
+}
+
+// TestFaultsAreErrors: what the guard is for, at its smallest.
+func TestFaultsAreErrors(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(4096); err != nil {
+		t.Fatal(err)
+	}
+	page, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(page)
+	if err := f.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	err = guard("touch", func() error {
+		copy(page, "a page that is not there")
+		return nil
+	})
+	if !errors.Is(err, errFault) || !errors.Is(spaceError(err), ErrNoSpace) {
+		t.Fatalf("got %v", err)
+	}
+}
