@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
 // ErrClosed is returned once the lake is closing.
@@ -40,9 +41,9 @@ type Config struct {
 	// CutAge is how long events wait for a durable segment (60 s), or up to ten
 	// times that while the segments would be very small.
 	CutAge time.Duration
-	// CutBytes of buffered events make a cut due at once (24 MiB).
+	// CutBytes of buffered events make a cut due at once (16 MiB).
 	CutBytes int
-	// MaxBuffered bounds the events in memory; Ingest waits above it (64 MiB).
+	// MaxBuffered bounds the events in memory; Ingest waits above it (48 MiB).
 	MaxBuffered int
 	// RetryMin and RetryMax bound the pause after a failed write (1 s, 30 s).
 	RetryMin, RetryMax time.Duration
@@ -55,14 +56,14 @@ func (c *Config) setDefaults() {
 		}
 	}
 	set(&c.HotDelay, 250*time.Millisecond)
-	set(&c.CutAge, time.Minute)
+	set(&c.CutAge, time.Duration(failpoint.Setting("lake.cut_age", int64(time.Minute))))
 	set(&c.RetryMin, time.Second)
 	set(&c.RetryMax, 30*time.Second)
 	if c.CutBytes <= 0 {
-		c.CutBytes = 24 << 20
+		c.CutBytes = 16 << 20
 	}
 	if c.MaxBuffered <= 0 {
-		c.MaxBuffered = 64 << 20
+		c.MaxBuffered = 48 << 20
 	}
 	c.MaxBuffered = max(c.MaxBuffered, 2*c.CutBytes)
 	if c.Logger == nil {
@@ -100,6 +101,7 @@ type Lake struct {
 	cutFailed failure
 	hotFailed failure
 	totals    totals
+	spare     [][]byte      // payloads of committed chunks, to be used again
 	room      chan struct{} // closed and replaced when waiting makes sense to end
 
 	wake    chan struct{} // tells the writer that there may be work

@@ -4,5 +4,6 @@
 // it, the environment variable EIDER_FAILPOINT="name=action@n[,…]" arms steps:
 // at the n-th time the step is reached (1 where @n is left out) the action
 // happens: `kill` sends SIGKILL to the process itself, `stop` sends SIGSTOP,
-// `error` makes Err return an error from then on.
+// `error` makes Err return an error from then on. EIDER_FAILPOINT_SET replaces
+// settings, so that rare steps become frequent.
 package failpoint

@@ -88,6 +88,19 @@ func Err(name string) error {
 	return nil
 }
 
+// Setting returns what EIDER_FAILPOINT_SET="name=number[,…]" says of name, or
+// v. It makes rare steps frequent: small segments, short ages.
+func Setting(name string, v int64) int64 {
+	for part := range strings.SplitSeq(os.Getenv("EIDER_FAILPOINT_SET"), ",") {
+		if key, text, ok := strings.Cut(part, "="); ok && key == name {
+			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+				return n
+			}
+		}
+	}
+	return v
+}
+
 // Witness records an acknowledged fact for the crash test's oracle.
 func Witness(line func() string) {
 	if witness == nil {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
 // LogConfig configures a Log. Sizes are bytes; 0 is the default.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
 // DropPolicy says which events go when max_size is reached.
@@ -65,7 +66,7 @@ func (c *Config) setDefaults() {
 		c.MaxSize = defaultMaxSize
 	}
 	if c.segmentSize == 0 { // a small cap holds several segments, too
-		c.segmentSize = max(min(queueSegment, c.MaxSize/8), minSegment)
+		c.segmentSize = failpoint.Setting("queue.segment_size", max(min(queueSegment, c.MaxSize/8), minSegment))
 	}
 	if c.SealAge <= 0 {
 		c.SealAge = defaultSealAge
@@ -133,7 +134,7 @@ func Open(cfg Config) (*Queue, error) {
 	}
 	l, err := OpenLog(LogConfig{
 		Dir: cfg.Dir, Kind: queueKind, MaxSize: cfg.MaxSize, ReserveFree: reserve, SegmentSize: cfg.segmentSize,
-		Grace: grace, GraceSize: cfg.MaxSize / 10, UnsafeFS: cfg.UnsafeFS, Logger: cfg.Logger,
+		Grace: grace, GraceSize: failpoint.Setting("queue.grace_size", cfg.MaxSize/10), UnsafeFS: cfg.UnsafeFS, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
