@@ -2,13 +2,21 @@ package lake
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/eider-analytics/eider/shared"
 )
 
-// chunkBytes is how long a chunk's payload grows before the next one begins. It
-// is what decoding holds a second time.
-const chunkBytes = 256 << 10
+const (
+	// chunkBytes is how long a chunk's payload grows before the next one begins.
+	// It is what decoding holds a second time.
+	chunkBytes = 256 << 10
+	// payloadBytes is the capacity of a payload that will be filled: the last
+	// event may go beyond chunkBytes.
+	payloadBytes = chunkBytes + 16<<10
+	// maxSpare bounds the payloads that are kept for use.
+	maxSpare = 64
+)
 
 // chunk holds rows between Ingest and the durable segment in the encoding of
 // the wire: a tenth of the size of decoded events. It is appended to by Ingest
@@ -30,6 +38,17 @@ type run struct {
 	received int64
 	skew     shared.Opt[int64]
 	rows     int
+}
+
+// full reports whether the next row belongs into another chunk.
+func (c *chunk) full() bool { return len(c.payload) >= chunkBytes }
+
+// clip gives back what the chunk reserved but does not use.
+func (c *chunk) clip() {
+	if cap(c.payload) > len(c.payload)+len(c.payload)/4 {
+		c.payload = append(make([]byte, 0, len(c.payload)), c.payload...)
+	}
+	c.seqs, c.runs = slices.Clip(c.seqs), slices.Clip(c.runs)
 }
 
 func (c *chunk) rows() int { return len(c.seqs) }

@@ -37,7 +37,7 @@ func (l *Lake) beginCut() *generation {
 	if l.cutting == nil {
 		l.cutting, l.gen = l.gen, newGeneration()
 		for _, gr := range l.cutting.order {
-			gr.seal()
+			l.cutting.seal(gr)
 		}
 	}
 	return l.cutting
@@ -129,6 +129,7 @@ func (l *Lake) endCut(g *generation) {
 	l.views.publish(durable, l.hotFiles(), dropped)
 
 	l.mu.Lock()
+	l.recycle(g)
 	l.committed = g.through
 	l.totals.committed += g.rows
 	l.totals.commits++
@@ -136,4 +137,17 @@ func (l *Lake) endCut(g *generation) {
 	l.totals.lastCommit = time.Now()
 	l.changed()
 	l.mu.Unlock()
+}
+
+// recycle keeps payloads of the generation, which nobody reads any more. The
+// caller holds l.mu.
+func (l *Lake) recycle(g *generation) {
+	for _, gr := range g.order {
+		for _, c := range gr.sealed {
+			if len(l.spare) < maxSpare && cap(c.payload) >= payloadBytes {
+				l.spare = append(l.spare, c.payload[:0])
+			}
+			c.payload = nil
+		}
+	}
 }

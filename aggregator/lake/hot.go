@@ -70,7 +70,7 @@ func (l *Lake) hotJobs() (*generation, []hotJob) {
 	jobs := make([]hotJob, min(len(g.fresh), microsPerPass))
 	for i := range jobs {
 		gr := g.fresh[i]
-		gr.seal()
+		g.seal(gr)
 		jobs[i] = hotJob{gr, gr.sealed}
 	}
 	return g, jobs

@@ -62,10 +62,28 @@ func newGeneration() *generation {
 func (g *generation) empty() bool { return g.through == 0 }
 
 // seal ends the group's open chunk. The caller holds the lake's lock.
-func (g *group) seal() {
-	if g.open != nil {
-		g.sealed = append(g.sealed, g.open)
-		g.open = nil
+func (g *generation) seal(gr *group) {
+	if gr.open == nil {
+		return
+	}
+	before := gr.open.size()
+	gr.open.clip()
+	g.bytes += gr.open.size() - before
+	gr.sealed = append(gr.sealed, gr.open)
+	gr.open = nil
+}
+
+// begin gives the group a new chunk: with room for all of it where the last one
+// was filled. The caller holds the lake's lock.
+func (l *Lake) begin(gr *group) {
+	gr.open = &chunk{}
+	if n := len(gr.sealed); n > 0 && gr.sealed[n-1].full() {
+		if n := len(l.spare); n > 0 {
+			gr.open.payload = l.spare[n-1]
+			l.spare = l.spare[:n-1]
+		} else {
+			gr.open.payload = make([]byte, 0, payloadBytes)
+		}
 	}
 }
 
@@ -180,10 +198,12 @@ func (c *classifier) add(e *shared.Event, now time.Time) {
 		c.find(dayOf(e.Time, c.loc))
 	}
 	g, gr := c.l.gen, c.group
+	before := 0
 	if gr.open == nil {
-		gr.open = &chunk{}
+		c.l.begin(gr)
+	} else {
+		before = gr.open.size()
 	}
-	before := gr.open.size()
 	gr.open.add(e)
 	g.bytes += gr.open.size() - before
 	g.rows++
@@ -192,8 +212,8 @@ func (c *classifier) add(e *shared.Event, now time.Time) {
 		gr.freshAt = now
 		g.fresh = append(g.fresh, gr)
 	}
-	if len(gr.open.payload) >= chunkBytes {
-		gr.seal()
+	if gr.open.full() {
+		g.seal(gr)
 	}
 }
 

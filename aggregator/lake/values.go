@@ -25,6 +25,16 @@ type leaf struct {
 	known  bool
 }
 
+// rows returns n values to be set, all of them null.
+func (l *leaf) rows(n int) []parquet.Value {
+	if cap(l.values) < n {
+		l.values = make([]parquet.Value, n)
+	}
+	l.values = l.values[:n]
+	clear(l.values)
+	return l.values
+}
+
 func (l *leaf) null() { l.values = append(l.values, parquet.Value{}) }
 
 func (l *leaf) put(v parquet.Value) {
@@ -45,56 +55,66 @@ type reader func(b *block, leaves []leaf)
 
 func requiredText(at func(*shared.Event) *string) reader {
 	return func(b *block, leaves []leaf) {
-		for i := range b.events {
-			leaves[0].put(textValue(*at(&b.events[i])))
+		values := leaves[0].rows(len(b.events))
+		leaves[0].known = true
+		for i := range values {
+			values[i] = textValue(*at(&b.events[i]))
 		}
 	}
 }
 
 func edgeHex(b *block, leaves []leaf) {
-	for _, hex := range b.edges {
-		leaves[0].put(textValue(hex))
+	values := leaves[0].rows(len(b.events))
+	leaves[0].known = true
+	for i := range values {
+		values[i] = textValue(b.edges[i])
 	}
 }
 
 func text(at func(*shared.Event) *string) reader {
 	return func(b *block, leaves []leaf) {
-		l := &leaves[0]
-		for i := range b.events {
+		values := leaves[0].rows(len(b.events))
+		known := false
+		for i := range values {
 			if s := *at(&b.events[i]); s != "" {
-				l.put(some(textValue(s)))
-			} else {
-				l.null()
+				values[i] = some(textValue(s))
+				known = true
 			}
 		}
+		leaves[0].known = known
 	}
 }
 
 func requiredID(at func(*shared.Event) *uint64) reader {
 	return func(b *block, leaves []leaf) {
-		for i := range b.events {
-			leaves[0].put(parquet.Int64Value(int64(*at(&b.events[i]))))
+		values := leaves[0].rows(len(b.events))
+		leaves[0].known = true
+		for i := range values {
+			values[i] = parquet.Int64Value(int64(*at(&b.events[i])))
 		}
 	}
 }
 
 func id(at func(*shared.Event) *uint64) reader {
 	return func(b *block, leaves []leaf) {
-		l := &leaves[0]
-		for i := range b.events {
+		values := leaves[0].rows(len(b.events))
+		known := false
+		for i := range values {
 			if v := *at(&b.events[i]); v != 0 {
-				l.put(some(parquet.Int64Value(int64(v))))
-			} else {
-				l.null()
+				values[i] = some(parquet.Int64Value(int64(v)))
+				known = true
 			}
 		}
+		leaves[0].known = known
 	}
 }
 
 func requiredLong(at func(*shared.Event) *int64) reader {
 	return func(b *block, leaves []leaf) {
-		for i := range b.events {
-			leaves[0].put(parquet.Int64Value(*at(&b.events[i])))
+		values := leaves[0].rows(len(b.events))
+		leaves[0].known = true
+		for i := range values {
+			values[i] = parquet.Int64Value(*at(&b.events[i]))
 		}
 	}
 }
@@ -102,14 +122,15 @@ func requiredLong(at func(*shared.Event) *int64) reader {
 // opt reads a column whose values may be unknown.
 func opt[T any](at func(*shared.Event) *shared.Opt[T], value func(T) parquet.Value) reader {
 	return func(b *block, leaves []leaf) {
-		l := &leaves[0]
-		for i := range b.events {
+		values := leaves[0].rows(len(b.events))
+		known := false
+		for i := range values {
 			if o := at(&b.events[i]); o.OK {
-				l.put(some(value(o.V)))
-			} else {
-				l.null()
+				values[i] = some(value(o.V))
+				known = true
 			}
 		}
+		leaves[0].known = known
 	}
 }
 

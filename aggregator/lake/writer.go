@@ -146,6 +146,9 @@ func (l *Lake) settleCut(ctx context.Context, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(&l.cutFailed, err, "lake can't commit; events stay in the spool and it tries again")
+	if err == nil {
+		l.settle(&l.hotFailed, nil, "") // there is room again
+	}
 }
 
 // settleHot notes how a pass of micro-segments went.
