@@ -25,7 +25,7 @@ func environment(t *testing.T) []string {
 }
 
 func TestEveryCaddyfileIsValid(t *testing.T) {
-	bin := programs.Build(t)
+	bin := programs.Build(t, programs.Caddy)
 	files, err := filepath.Glob("*/Caddyfile")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("%d Caddyfiles (%v), want at least two", len(files), err)
@@ -84,7 +84,7 @@ func TestMinimal(t *testing.T) {
 		t.Fatal(err)
 	}
 	caddy, err := child.Start(t.Context(), child.Config{
-		Name: "Caddy", Path: filepath.Join(programs.Build(t), "caddy"), Args: []string{"run", "--config", file, "--adapter", "caddyfile"},
+		Name: "Caddy", Path: filepath.Join(programs.Build(t, programs.Caddy), "caddy"), Args: []string{"run", "--config", file, "--adapter", "caddyfile"},
 		Env: environment(t), Ready: "http://" + admin + "/config/",
 	})
 	if err != nil {

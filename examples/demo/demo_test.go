@@ -111,7 +111,7 @@ func TestTakenPort(t *testing.T) {
 
 func demo(t *testing.T) options {
 	t.Helper()
-	o := options{bin: programs.Build(t), data: t.TempDir()}
+	o := options{bin: programs.Build(t, programs.Caddy, programs.Eider), data: t.TempDir()}
 	for _, addr := range []*string{&o.site, &o.listen} {
 		free, err := child.FreeAddress()
 		if err != nil {

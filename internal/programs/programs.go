@@ -26,16 +26,24 @@ func Root(tb testing.TB) string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// Build builds caddy and eider and returns their folder.
-func Build(tb testing.TB) string {
+// The programs.
+const (
+	Caddy = "caddy"
+	Eider = "eider"
+)
+
+// Build builds the named programs and returns their folder.
+func Build(tb testing.TB, names ...string) string {
 	tb.Helper()
 	root := Root(tb)
 	dir := filepath.Join(root, "bin", "test")
-	// Caddy with the module must stay free of cgo; the aggregator links DuckDB.
-	for name, cgo := range map[string]string{"caddy": "CGO_ENABLED=0", "eider": "CGO_ENABLED=1"} {
+	for _, name := range names {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), module+"/cmd/"+name)
 		build.Dir = root
-		build.Env = append(os.Environ(), cgo)
+		build.Env = append(os.Environ(), "CGO_ENABLED=1")
+		if name == Caddy {
+			build.Env = append(build.Env, "CGO_ENABLED=0") // the module promises to need no cgo
+		}
 		if out, err := build.CombinedOutput(); err != nil {
 			tb.Fatalf("build %s: %v\n%s", name, err, out)
 		}

@@ -25,7 +25,7 @@ const (
 // installation is a real aggregator and the programs.
 func installation(t *testing.T) Options {
 	t.Helper()
-	bin := programs.Build(t)
+	bin := programs.Build(t, programs.Caddy, programs.Eider)
 	addr, err := child.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestSecondReplayCountsAgain(t *testing.T) {
 // TestWithoutAggregator: requests are answered, the account says what is open,
 // and what could not be shipped is still there.
 func TestWithoutAggregator(t *testing.T) {
-	bin := programs.Build(t)
+	bin := programs.Build(t, programs.Caddy)
 	nobody, err := child.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
