@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/browser/screenshots.ts"],
     environment: "node",
-    testTimeout: 120_000,
+    testTimeout: 400_000,
     hookTimeout: 60_000,
   },
 });

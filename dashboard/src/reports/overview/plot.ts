@@ -95,7 +95,8 @@ export function plotOptions(element: HTMLElement, input: PlotInput): uPlot.Optio
     cursor: {
       y: false,
       drag: { x: false, y: false },
-      focus: { prox: -1 },
+      // The line stands on a bucket, not between two.
+      move: (plot, left, top) => (left < 0 ? [left, top] : [plot.valToPos(plot.posToIdx(left), "x"), top]),
       points: { size: 9, width: 2, fill: (_, i) => (i < 3 ? colours.visitors : colours.pageviews), stroke: () => colours.sheet },
     },
     scales: {
