@@ -39,8 +39,10 @@ func TestCaddy(t *testing.T) {
 	}{
 		{"plain", caddyPlain, base, nil},
 		{"without client_ip", replace(`"client_ip":"192.0.2.7",`, ""), with(func(e *Entry) { e.RemoteAddr = "127.0.0.1" }), nil},
-		{"before 2.5", strings.Replace(replace(`"client_ip":"192.0.2.7",`, ""), `"remote_ip":"127.0.0.1"`, `"remote_addr":"[2001:db8::1]:99"`, 1),
-			with(func(e *Entry) { e.RemoteAddr = "2001:db8::1" }), nil},
+		{
+			"before 2.5", strings.Replace(replace(`"client_ip":"192.0.2.7",`, ""), `"remote_ip":"127.0.0.1"`, `"remote_addr":"[2001:db8::1]:99"`, 1),
+			with(func(e *Entry) { e.RemoteAddr = "2001:db8::1" }), nil,
+		},
 		{"rfc3339", replace(ts, `"2015-05-17T10:05:03.25+02:00"`), base, nil},
 		{"iso8601", replace(ts, `"2015-05-17T10:05:03.250+0200"`), base, nil},
 		{"wall", replace(ts, `"2015/05/17 08:05:03.25"`), base, nil},

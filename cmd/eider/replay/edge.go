@@ -80,7 +80,7 @@ func readEdge(ctx context.Context, admin, site string) (edgeBooks, error) {
 		return edgeBooks{}, fmt.Errorf("read Caddy's metrics: %w", err)
 	}
 	if families[metricEvents] == nil {
-		return edgeBooks{}, errors.New("Caddy's metrics say nothing of eider: is this Caddy built and configured with the module?")
+		return edgeBooks{}, errors.New("no metrics of eider: is this Caddy built and configured with the module?")
 	}
 	b := edgeBooks{Results: map[shared.Result]uint64{}}
 	for _, m := range families[metricRequests].GetMetric() {
