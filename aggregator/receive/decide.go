@@ -149,8 +149,9 @@ func (d *decision) resolve(name string) (id string, why shared.Rejection) {
 }
 
 // conclude fills in what the frame does to its epoch's mark and its edge, and
-// which spans it makes incomplete.
-func (d *decision) conclude(f *batch.Frame, mark state.Mark, known bool, info state.Edge) {
+// which spans it makes incomplete. newest says that nothing of the edge is
+// further along.
+func (d *decision) conclude(f *batch.Frame, mark state.Mark, newest bool, info state.Edge) {
 	h, b := &f.Header, &d.out.batch
 	n := h.LastSeq() - d.from + 1
 	mark.Expected = h.LastSeq() + 1
@@ -169,7 +170,7 @@ func (d *decision) conclude(f *batch.Frame, mark state.Mark, known bool, info st
 	}
 	b.Header = *h
 	b.Mark = mark
-	b.Edge = d.account(info, h, known)
+	b.Edge = d.account(info, h, newest)
 	d.out.verdict = verdictFor(f, d.from)
 	d.out.verdict.rejected = b.Rejected
 	if h.BaseTime > 0 && h.BaseTime < saneTime {
@@ -188,18 +189,15 @@ func verdictFor(f *batch.Frame, from uint64) verdict {
 
 // account brings the edge's record up to the frame's cumulative counters and
 // reports what was dropped since the last ones, so that each drop becomes an
-// incident once.
-//
-// An older batch that is sent again has lower counters and changes nothing. An
-// epoch that is new here is newer even with lower ones: a crash took events
-// from the edge's memory that it had counted as captured. A marker of the
-// queue's own has no counters.
-func (d *decision) account(info state.Edge, h *shared.Header, known bool) state.Edge {
+// incident once. Only a frame that is further along the edge's sequence than
+// all before, in whatever epoch, has newer counters. A marker of the queue's
+// own has none.
+func (d *decision) account(info state.Edge, h *shared.Header, newest bool) state.Edge {
 	info.ID = h.Edge
 	info.LastSeen = d.clock.receivedAt
 	info.SkewMS = d.clock.skewMS
 	c := &h.Counters
-	if c.Captured == 0 || (c.Captured < info.Counters.Captured && known) {
+	if c.Captured == 0 || !newest {
 		return info
 	}
 	for i := range c.Dropped {

@@ -134,8 +134,9 @@ type markKey struct {
 	epoch shared.Epoch
 }
 
-// totals are an edge's sums over all its epochs.
-type totals struct{ accepted, rejected, lost uint64 }
+// totals are an edge's sums over all its epochs, and the highest of its marks:
+// the sequence of an edge goes on from epoch to epoch.
+type totals struct{ accepted, rejected, lost, highest uint64 }
 
 func newMarks() *marks {
 	return &marks{
@@ -156,6 +157,7 @@ func (m *marks) put(mark state.Mark) {
 	t.accepted += mark.Accepted - old.Accepted
 	t.rejected += mark.Rejected - old.Rejected
 	t.lost += mark.Lost - old.Lost
+	t.highest = max(t.highest, mark.Expected)
 	m.totals[mark.Edge] = t
 }
 
@@ -183,6 +185,13 @@ func (m *marks) expected(id shared.EdgeID, epoch shared.Epoch) (uint64, bool) {
 		}
 	}
 	return mark.Expected, ok
+}
+
+// highest is the sequence before which something of the edge was accepted.
+func (m *marks) highest(id shared.EdgeID) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.totals[id].highest
 }
 
 // sum fills in how far an edge has been accepted.

@@ -67,7 +67,7 @@ func (r *Receiver) replay(ctx context.Context, through uint64) error {
 // again decides a recorded frame a second time. ok is false if it is not to be
 // taken.
 func (r *Receiver) again(e *edge, f *batch.Frame, rec *spool.Record) (d *decided, ok bool, err error) {
-	mark, known := r.marks.get(&f.Header)
+	mark, _ := r.marks.get(&f.Header)
 	where, from := locate(&mark, &f.Header)
 	if where != placeFresh || rec.AcceptFrom > mark.Expected {
 		return nil, false, nil
@@ -84,7 +84,7 @@ func (r *Receiver) again(e *edge, f *batch.Frame, rec *spool.Record) (d *decided
 		dn.out.recycle()
 		return nil, false, err
 	}
-	dn.conclude(f, mark, known, e.info)
+	dn.conclude(f, mark, f.Header.LastSeq() >= r.marks.highest(mark.Edge), e.info)
 	return dn.out, true, nil
 }
 

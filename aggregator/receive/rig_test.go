@@ -41,15 +41,15 @@ type tally struct {
 	mu        sync.Mutex
 	hot       []lake.Batch
 	committed map[name]int
+	paths     map[string]int // of committed events
 	incidents map[string]uint64
-	through   uint64
 	order     []uint64 // spool positions as they came, of this life
 	refuse    error
 	gate      chan struct{} // if set, Ingest waits for it
 }
 
 func newTally() *tally {
-	return &tally{committed: map[name]int{}, incidents: map[string]uint64{}}
+	return &tally{committed: map[name]int{}, paths: map[string]int{}, incidents: map[string]uint64{}}
 }
 
 func (s *tally) Ingest(ctx context.Context, b lake.Batch) error {
@@ -96,6 +96,7 @@ func (s *tally) commit(t testing.TB, st *state.State) {
 		for i := range b.Events {
 			e := &b.Events[i]
 			s.committed[name{e.Edge, e.Epoch, e.Seq}]++
+			s.paths[strings.Clone(e.Pathname)]++
 		}
 		for _, i := range b.Incidents {
 			s.incidents[i.Reason] += i.Count

@@ -24,9 +24,10 @@ type taking struct {
 	from  sender
 	allow *Permission
 
-	mark  state.Mark
-	known bool // the mark was there before
-	info  state.Edge
+	mark    state.Mark
+	known   bool // the mark was there before
+	info    state.Edge
+	highest uint64 // the edge's highest mark
 
 	ack      shared.Ack
 	chunk    []*decided // decided, not yet recorded
@@ -38,6 +39,7 @@ type taking struct {
 func (r *Receiver) newTaking(e *edge, h *shared.Header, from sender, allow *Permission) *taking {
 	t := &taking{r: r, e: e, from: from, allow: allow, info: e.info}
 	t.mark, t.known = r.marks.get(h)
+	t.highest = r.marks.highest(h.Edge)
 	t.ack = shared.Ack{Epoch: h.Epoch, Rejected: []shared.Rejected{}}
 	if r.boots.epoch(from.boot) != h.Epoch {
 		// The process's start says nothing about an epoch of an earlier one.
@@ -159,13 +161,14 @@ func (t *taking) quarantine(f *batch.Frame, from uint64, reason quarantine, caus
 
 // add concludes a decision and moves the working copies on.
 func (t *taking) add(dn *decision, f *batch.Frame) {
-	dn.conclude(f, t.mark, t.known, t.info)
+	dn.conclude(f, t.mark, f.Header.LastSeq() >= t.highest, t.info)
 	d := dn.out
 	d.record = spool.Record{
 		ReceivedAt: dn.clock.receivedAt, SkewMS: dn.clock.skewMS, NotBefore: dn.clock.notBefore,
 		AcceptFrom: dn.from, Rejected: d.batch.Rejected, Frame: f.Bytes,
 	}
-	t.mark, t.known, t.info = d.batch.Mark, true, d.batch.Edge
+	t.mark, t.info = d.batch.Mark, d.batch.Edge
+	t.highest = max(t.highest, t.mark.Expected)
 	t.chunk = append(t.chunk, d)
 	t.inChunk += len(d.batch.Events)
 }
@@ -219,6 +222,7 @@ func (t *taking) forget(d *decided) {
 	seq := d.record.AcceptFrom
 	if seq < t.mark.Expected {
 		t.mark, t.known = t.r.marks.get(&d.batch.Header)
+		t.highest = t.r.marks.highest(t.mark.Edge)
 		t.info = t.e.info
 	}
 	for n := len(t.ack.Rejected); n > 0 && t.ack.Rejected[n-1].Seq >= seq; n-- {
