@@ -245,10 +245,11 @@ func (s *Spool) Replay(from uint64, fn func(pos uint64, r Record) error) (damage
 // Trim says that everything before the position is in committed segments. The
 // last [Tail] records stay.
 func (s *Spool) Trim(before uint64) error {
-	if before <= Tail {
+	tail := uint64(failpoint.Setting("spool.tail", Tail))
+	if before <= tail {
 		return nil
 	}
-	if err := s.log.Trim(before - Tail); err != nil {
+	if err := s.log.Trim(before - tail); err != nil {
 		return fmt.Errorf("trim spool: %w", err)
 	}
 	failpoint.Hit("spool.trimmed")

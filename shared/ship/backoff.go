@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
 // Backoff.
@@ -72,7 +73,8 @@ func (s *Shipper) failure(err error) time.Duration {
 	if !errors.As(err, &f) {
 		f = &failure{state: StateUnreachable, err: err}
 	}
-	ceiling := min(maxBackoff, minBackoff<<min(s.failed.n, 20))
+	ceiling := time.Duration(failpoint.Setting("ship.max_backoff", int64(maxBackoff)))
+	ceiling = min(ceiling, minBackoff<<min(s.failed.n, 20))
 	s.failed.n++
 	s.failed.tried = nil
 	wait := rand.N(ceiling)
