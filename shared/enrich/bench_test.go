@@ -1,7 +1,9 @@
 package enrich
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/eider-analytics/eider/shared"
@@ -33,6 +35,20 @@ func BenchmarkBot(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Bot(chrome)
+	}
+}
+
+// BenchmarkBotMany asks for many user agents in turn, as a server does: none of
+// them stays in the processor's nearest cache.
+func BenchmarkBotMany(b *testing.B) {
+	var many [1024]string
+	for i := range many {
+		many[i] = strings.Replace(chrome, "156", fmt.Sprint(i), 1)
+		Bot(many[i])
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		Bot(many[i*7919%len(many)])
 	}
 }
 

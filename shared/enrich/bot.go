@@ -59,8 +59,8 @@ const (
 const maxUserAgent = 1024
 
 type botVerdict struct {
-	info BotInfo
 	bot  bool
+	info BotInfo
 }
 
 // bots is shared by every handler of a process: the function that it remembers
@@ -75,24 +75,27 @@ func Bot(userAgent string) (BotInfo, bool) {
 		userAgent = userAgent[:maxUserAgent]
 	}
 	v := bots.get(userAgent, judge)
-	return v.info, v.bot
+	if !v.bot {
+		return BotInfo{}, false // without reading the rest of the entry
+	}
+	return v.info, true
 }
 
 // judge applies the rules in the order of the package comment.
 func judge(ua string) botVerdict {
 	trimmed := strings.TrimSpace(ua)
 	if trimmed == "" || trimmed == "-" {
-		return botVerdict{BotInfo{Reason: ReasonNoUserAgent, Category: CategoryOther}, true}
+		return botVerdict{true, BotInfo{Reason: ReasonNoUserAgent, Category: CategoryOther}}
 	}
 	lower := strings.ToLower(trimmed)
 	if len(lower) != len(trimmed) { // letters that change length: positions must agree
 		trimmed = lower
 	}
 	if a, at := findAgent(lower); a != nil {
-		return botVerdict{BotInfo{
+		return botVerdict{true, BotInfo{
 			Name: a.name, Category: a.category, Operator: a.operator, AIPurpose: a.purpose,
 			Reason: ReasonKnownAgent, Token: productAt(trimmed, at),
-		}, true}
+		}}
 	}
 	if at := selfDeclared(lower); at >= 0 {
 		return unlisted(trimmed, at, ReasonSelfDeclared)
@@ -112,7 +115,7 @@ func unlisted(ua string, at int, reason string) botVerdict {
 	case "mozilla", "opera", "compatible", "http:", "https:":
 		name = "" // the disguise, or no name at all
 	}
-	return botVerdict{BotInfo{Name: name, Category: CategoryOther, Reason: reason, Token: token}, true}
+	return botVerdict{true, BotInfo{Name: name, Category: CategoryOther, Reason: reason, Token: token}}
 }
 
 // agent is one entry of the list of known automata. Its token is in lower case

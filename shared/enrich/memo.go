@@ -27,7 +27,11 @@ const (
 	memoWays = 4
 )
 
+// A set fills one cache line. The tags spare a look at the entries of other
+// keys, which lie anywhere in memory; the key itself decides, so a tag that
+// does not belong to its entry any more costs a miss and nothing else.
 type memoSet[V any] struct {
+	tag   [memoWays]atomic.Uint32
 	next  atomic.Uint32
 	entry [memoWays]atomic.Pointer[memoEntry[V]]
 }
@@ -42,14 +46,20 @@ func newMemo[V any]() *memo[V] { return &memo[V]{seed: maphash.MakeSeed()} }
 // get returns make(key), remembered or made now. What make returns may refer
 // to the key that it is given: that one is the memo's own copy.
 func (m *memo[V]) get(key string, make func(key string) V) *V {
-	set := &m.sets[maphash.String(m.seed, key)%memoSets]
+	h := maphash.String(m.seed, key)
+	set, tag := &m.sets[h%memoSets], uint32(h>>32)
 	for i := range set.entry {
+		if set.tag[i].Load() != tag {
+			continue
+		}
 		if e := set.entry[i].Load(); e != nil && e.key == key {
 			return &e.value
 		}
 	}
 	key = strings.Clone(key)
 	e := &memoEntry[V]{key: key, value: make(key)}
-	set.entry[set.next.Add(1)%memoWays].Store(e)
+	way := set.next.Add(1) % memoWays
+	set.entry[way].Store(e)
+	set.tag[way].Store(tag)
 	return &e.value
 }
