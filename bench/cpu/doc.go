@@ -2,10 +2,11 @@
 // and system, for each request.
 //
 // It starts three Caddys with the same site: two plain ones and one with the
-// eider directive. One load process (this one) drives them in turns over
-// keep-alive connections, with a bounded number of requests each. The kernel's
-// CPU clock of each process is read before and after, with a pause before the
-// second reading, so that enrichment, queue and shipping are paid for as well.
+// eider directive. One load process (this one) drives them by turns, in bursts
+// over keep-alive connections, with a bounded number of requests. The kernel's
+// CPU clock of each process is read before and after a round, with a pause
+// before the second reading, so that enrichment, queue and shipping are paid
+// for as well.
 //
 // Requests per second cannot resolve a few per cent on a machine that does
 // other things too; CPU time can, if rounds are paired and something says how

@@ -62,6 +62,13 @@ var agents = func() (list []string) {
 
 var referrers = []string{"", "", "https://www.google.com/", "https://news.ycombinator.com/", "https://t.co/x1y2z3", "https://duckduckgo.com/"}
 
+// views counts the page views among n requests from the start of the list.
+func (m mix) views(n, list int) int {
+	whole, rest := n/list, n%list
+	per := func(k int) int { return (k + m.pageEvery - 1) / m.pageEvery }
+	return whole*per(list) + per(rest)
+}
+
 // requests writes the mix down once, as bytes: the load process should take as
 // little as it can of the CPU that it shares.
 func (m mix) requests(host string, r *rand.Rand) [][]byte {
@@ -101,58 +108,78 @@ func get(host, path, agent string, headers ...string) []byte {
 	return []byte(strings.Join(headers, "\r\n") + "\r\n\r\n")
 }
 
-// drive sends n requests over conns keep-alive connections and waits for every
-// answer. Each connection comes from a loopback address of its own, so that
-// there are several visitors.
-func drive(ctx context.Context, addr string, list [][]byte, n, conns int) error {
-	var wg sync.WaitGroup
-	errs := make([]error, conns)
+// load is the traffic to one server: keep-alive connections, each from a
+// loopback address of its own, so that there are several visitors.
+type load struct {
+	addr  string
+	list  [][]byte
+	conns []*connection
+	sent  int // requests so far
+}
+
+type connection struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func dial(ctx context.Context, addr string, list [][]byte, conns int) (*load, error) {
+	l := &load{addr: addr, list: list}
 	for c := range conns {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(10+c))}, Timeout: 5 * time.Second}
+		conn, err := dialer.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l.conns = append(l.conns, &connection{conn, bufio.NewReaderSize(conn, 64<<10)})
+	}
+	return l, nil
+}
+
+func (l *load) close() {
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+}
+
+// drive sends n requests, the next of the list in turn, and waits for every
+// answer.
+func (l *load) drive(n int) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(l.conns))
+	for i, c := range l.conns {
 		wg.Go(func() {
-			share := n / conns
-			if c < n%conns {
-				share++
+			for k := i; k < n && errs[i] == nil; k += len(l.conns) {
+				errs[i] = c.ask(l.list[(l.sent+k)%len(l.list)])
 			}
-			errs[c] = driveOne(ctx, addr, list, c*len(list)/conns, share, net.IPv4(127, 0, 0, byte(10+c)))
 		})
 	}
 	wg.Wait()
+	l.sent += n
 	for _, err := range errs {
 		if err != nil {
-			return fmt.Errorf("load %s: %w", addr, err)
+			return fmt.Errorf("load %s: %w", l.addr, err)
 		}
 	}
 	return nil
 }
 
-func driveOne(ctx context.Context, addr string, list [][]byte, start, n int, from net.IP) error {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
+func (c *connection) ask(request []byte) error {
+	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(c.in, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	in := bufio.NewReaderSize(conn, 64<<10)
-	for i := range n {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-			return err
-		}
-		if _, err := conn.Write(list[(start+i)%len(list)]); err != nil {
-			return err
-		}
-		res, err := http.ReadResponse(in, nil)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.Discard, res.Body); err != nil {
-			return err
-		}
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("answer %s", res.Status)
-		}
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("answer %s", res.Status)
 	}
 	return nil
 }

@@ -32,12 +32,12 @@ func main() {
 	var o options
 	flag.StringVar(&o.caddy, "caddy", "", "a Caddy with the module; by default bin/caddy, or else one built now from cmd/caddy")
 	flag.StringVar(&o.aggregator, "aggregator", "", "eider binary to run as the aggregator; by default batches are acknowledged and thrown away")
-	flag.IntVar(&o.rounds, "rounds", 24, "rounds for each mix; every server has its turn in each")
-	flag.IntVar(&o.requests, "requests", 3000, "requests in one turn")
+	flag.IntVar(&o.rounds, "rounds", 24, "rounds for each mix")
+	flag.IntVar(&o.requests, "requests", 3000, "requests to each server in one round, in bursts of 1000")
 	flag.IntVar(&o.conns, "connections", 4, "keep-alive connections")
-	flag.DurationVar(&o.settle, "settle", 400*time.Millisecond, "pause after a turn in which queued work may end")
+	flag.DurationVar(&o.settle, "settle", 400*time.Millisecond, "pause after a round in which queued work may end")
 	flag.StringVar(&o.memory, "memory", "", "give each Caddy this much memory before it collects garbage, like 96MiB; by default Go's own pace")
-	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the order of turns and of the traffic")
+	flag.Uint64Var(&o.seed, "seed", rand.Uint64(), "seed of the order of bursts and of the traffic")
 	flag.BoolVar(&o.check, "check", false, "exit with an error if a limit is exceeded")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -92,10 +92,13 @@ func run(ctx context.Context, o options) error {
 	r := rand.New(rand.NewPCG(o.seed, 0))
 	failed := false
 	for _, m := range mixes {
+		began := time.Now()
 		costs, err := measure(ctx, o, m, servers, r)
 		if err != nil {
 			return err
 		}
+		rate := float64((o.rounds+1)*o.requests) / time.Since(began).Seconds()
+		fmt.Printf("\n%s, %.0f requests a second to each server\n", m.name, rate)
 		failed = report(m, servers, costs, r) == exceeded || failed
 	}
 	if failed && o.check {
@@ -113,15 +116,24 @@ func environment(memory string) []string {
 	return []string{"GOGC=off", "GOMEMLIMIT=" + memory}
 }
 
+// burst is how many requests a server gets before it is another one's turn: a
+// fraction of a second, so that all servers see the same moods of the machine,
+// but longer than a batch gathers, so that a batch is as full as on a server
+// that is as busy all the time.
+const burst = 1000
+
 // measure returns CPU µs a request, by server and round.
 func measure(ctx context.Context, o options, m mix, servers []*server, r *rand.Rand) ([][]float64, error) {
-	lists := make([][][]byte, len(servers))
+	loads := make([]*load, len(servers))
 	traffic := r.Uint64()
 	for i, s := range servers {
-		lists[i] = m.requests(s.addr, rand.New(rand.NewPCG(traffic, 0))) // the same for all
-		if err := drive(ctx, s.addr, lists[i], o.requests, o.conns); err != nil {
-			return nil, err // warming up: caches, heap size, the kernel's
+		list := m.requests(s.addr, rand.New(rand.NewPCG(traffic, 0))) // the same for all
+		l, err := dial(ctx, s.addr, list, o.conns)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", s.name, err)
 		}
+		defer l.close()
+		loads[i] = l
 	}
 	eider := servers[len(servers)-1]
 	before, err := eider.counted(ctx)
@@ -129,65 +141,76 @@ func measure(ctx context.Context, o options, m mix, servers []*server, r *rand.R
 		return nil, err
 	}
 	costs := make([][]float64, len(servers))
-	for range o.rounds {
-		order := r.Perm(len(servers))
-		for _, i := range order {
-			cost, err := turn(ctx, o, servers[i], lists[i])
-			if err != nil {
-				return nil, err
-			}
-			costs[i] = append(costs[i], cost)
+	for n := range o.rounds + 1 {
+		cost, err := round(ctx, o, servers, loads, r)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			continue // warming up: caches, heap size, the kernel's
+		}
+		for i, c := range cost {
+			costs[i] = append(costs[i], c)
 		}
 	}
 	after, err := eider.counted(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if want := views(m, lists[0], o) * o.rounds; after-before != want {
+	l := loads[len(loads)-1]
+	if want := m.views(l.sent, len(l.list)); after-before != want {
 		return nil, fmt.Errorf("%s: %d page views were counted, want %d: the figures would say nothing", m.name, after-before, want)
 	}
 	return costs, nil
 }
 
-// views counts the page views of one turn.
-func views(m mix, list [][]byte, o options) (n int) {
-	for c := range o.conns {
-		share := o.requests / o.conns
-		if c < o.requests%o.conns {
-			share++
-		}
-		for i := range share {
-			if (c*len(list)/o.conns+i)%len(list)%m.pageEvery == 0 {
-				n++
+// round gives every server its requests, in bursts by turns, and then a pause
+// in which queued work may end.
+func round(ctx context.Context, o options, servers []*server, loads []*load, r *rand.Rand) ([]float64, error) {
+	start, err := clocks(servers)
+	if err != nil {
+		return nil, err
+	}
+	for left := o.requests; left > 0; left -= burst {
+		for _, i := range r.Perm(len(servers)) {
+			if err := loads[i].drive(min(burst, left)); err != nil {
+				return nil, err
 			}
 		}
-	}
-	return n
-}
-
-func turn(ctx context.Context, o options, s *server, list [][]byte) (float64, error) {
-	start, err := cpuTime(s.child.Pid())
-	if err != nil {
-		return 0, err
-	}
-	if err := drive(ctx, s.addr, list, o.requests, o.conns); err != nil {
-		return 0, err
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
 	}
 	select {
 	case <-time.After(o.settle):
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
-	end, err := cpuTime(s.child.Pid())
+	cost, err := clocks(servers)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return float64((end - start).Nanoseconds()) / 1000 / float64(o.requests), nil
+	for i := range cost {
+		cost[i] = (cost[i] - start[i]) / float64(o.requests)
+	}
+	return cost, nil
+}
+
+// clocks reads the CPU time of every server, in µs.
+func clocks(servers []*server) ([]float64, error) {
+	all := make([]float64, len(servers))
+	for i, s := range servers {
+		t, err := cpuTime(s.child.Pid())
+		if err != nil {
+			return nil, err
+		}
+		all[i] = float64(t.Nanoseconds()) / 1000
+	}
+	return all, nil
 }
 
 // report prints the figures of a mix and returns the finding on its limit.
 func report(m mix, servers []*server, costs [][]float64, r *rand.Rand) string {
-	fmt.Printf("\n%s\n", m.name)
 	for i, s := range servers {
 		fmt.Printf("  %-20s %8.2f µs CPU a request (median)\n", s.name, median(costs[i]))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 )
@@ -49,6 +50,23 @@ func TestJudge(t *testing.T) {
 		}
 		if got := drowned(c.measured, c.control); got != c.drowned {
 			t.Errorf("%v against %v: drowned %v", c.measured, c.control, got)
+		}
+	}
+}
+
+func TestViewsAreThePagesOfTheList(t *testing.T) {
+	for _, m := range mixes {
+		list := m.requests("localhost", rand.New(rand.NewPCG(1, 2)))
+		for _, n := range []int{0, 1, 9, 10, 11, 999, 1000, 1001, 3000, 3456} {
+			want := 0
+			for i := range n {
+				if bytes.Contains(list[i%len(list)], []byte("Sec-Fetch-Dest: document")) {
+					want++
+				}
+			}
+			if got := m.views(n, len(list)); got != want {
+				t.Errorf("%s: %d views in %d requests, want %d", m.name, got, n, want)
+			}
 		}
 	}
 }
