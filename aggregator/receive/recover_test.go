@@ -198,6 +198,32 @@ func TestWhatADamagedSpoolLostIsAskedForAgain(t *testing.T) {
 	g.wantCounts(e, seqs(1, 50)...)
 }
 
+func TestWhatAStraddlingBatchWasNotAcceptedForStaysOut(t *testing.T) {
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	first, second := e.frame(1, 5, nil), e.frame(6, 5, nil)
+	forged := e.frame(4, 12, func(ev *shared.Event) { ev.Pathname = "/forged" })
+	g.mustAck(e, 15, first, second, forged) // counts from 11 on
+	g.settle()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := g.recv.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	g.sink.crash()
+	cfg := g.recv.cfg2(t)
+	cfg.Spool = &patchySpool{Spool: g.spool, hide: func(pos uint64) bool { return pos == 2 }}
+	var err error
+	if g.recv, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.recv.Recover(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	g.wantCounts(e, seqs(1, 5)...)
+}
+
 func TestAReplacedSpoolNeverReusesPositions(t *testing.T) {
 	g := newRig(t)
 	e := newEdge(1)
