@@ -131,6 +131,7 @@ func TestAnswersAreByteIdentical(t *testing.T) {
 	for i, r := range requests {
 		bare[i] = rawAnswer(t, e.addr, r)
 	}
+	e.stop() // a connection that comes during a reload may be closed unanswered
 	e.load(site("eider {\n\t\tsite demo.localhost\n\t\texclude /plain\n\t}"))
 	seen := 0
 	for i, r := range requests {
@@ -138,8 +139,9 @@ func TestAnswersAreByteIdentical(t *testing.T) {
 		if got != bare[i] {
 			t.Errorf("request %q answers %.300q, without the module %.300q", r, got, bare[i])
 		}
-		if strings.Contains(got, "\r\nServer: Caddy\r\n") {
-			seen++ // net/http itself refuses the others
+		// net/http refuses some itself, and Caddy those without a host.
+		if strings.Contains(got, "\r\nServer: Caddy\r\n") && !strings.Contains(r, "Host: \r\n") {
+			seen++
 		}
 	}
 	// The pipeline lives, and each request has one result.

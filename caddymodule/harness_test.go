@@ -153,6 +153,7 @@ type edge struct {
 	queue string // lines of the queue's block
 	// global are more global options of the Caddyfile.
 	global string
+	volume string // that the queue's directory is made on; "" = dir
 }
 
 func newEdge(t testing.TB) *edge {
@@ -176,7 +177,12 @@ func freeAddr(t testing.TB) string {
 func (e *edge) port() string        { _, port, _ := strings.Cut(e.addr, ":"); return port }
 func (e *edge) logFile() string     { return filepath.Join(e.dir, "caddy.log") }
 func (e *edge) adminSocket() string { return filepath.Join(e.dir, "admin.sock") }
-func (e *edge) queueDir() string    { return filepath.Join(e.dir, "queue") }
+func (e *edge) queueDir() string {
+	if e.volume != "" {
+		return filepath.Join(e.volume, "q")
+	}
+	return filepath.Join(e.dir, "queue")
+}
 
 // caddyfile puts sites behind the global options of the test. $ADDR stands for
 // the address, whatever the host.
@@ -213,9 +219,11 @@ func (e *edge) load(sites string) {
 	}
 }
 
-func (e *edge) try(sites string) error {
+func (e *edge) try(sites string) error { return e.tryText(e.caddyfile(sites)) }
+
+func (e *edge) tryText(caddyfile string) error {
 	e.t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(e.caddyfile(sites)), map[string]any{"filename": "Caddyfile"})
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return err
 	}
