@@ -49,6 +49,9 @@ const unnamedSite = "_other"
 // shares strings with the observation and with the enricher's memory; it holds
 // no form of the address.
 //
+// PrevVisitorID stays unset: the identity of the day before may only travel to
+// an aggregator that drops it where it continues no visit.
+//
 // dst passes shared.Event.Check, whatever bytes the observation holds, if
 // o.Time is a possible time.
 func (e *Enricher) Enrich(o *shared.Observation, dst *shared.Event) {

@@ -31,8 +31,8 @@ type Salts interface {
 const identityLocal = "day+local"
 
 // LocalSalts are an edge's own: random, one for each site and local day, in
-// memory only. They end with the process or two days later, and with them every
-// way to recompute an identity.
+// memory only. They end with the process, or when the day after next begins, and
+// with them every way to recompute an identity.
 //
 // One random key a day is kept; a site's salt is the keyed hash of its name
 // under it. That makes the sites' salts independent of each other in bounded
@@ -41,7 +41,7 @@ type LocalSalts struct {
 	zone *time.Location
 
 	mu   sync.Mutex
-	days [2]localDay // the latest two that were asked for, newest first
+	days [2]localDay // the two drawn last, the newer first
 }
 
 type localDay struct {
@@ -58,15 +58,11 @@ func NewLocalSalts(zone *time.Location) *LocalSalts {
 	return &LocalSalts{zone: zone}
 }
 
-// Salt implements [Salts]. Times of days that are neither of the latest two
-// have no salt, unless they are newer.
+// Salt implements [Salts]. There always is one.
 func (l *LocalSalts) Salt(site string, at int64) (Salt, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	day := l.day(at)
-	if day == nil {
-		return Salt{}, false
-	}
 	s := Salt{From: day.from, Until: day.until, Identity: identityLocal}
 	mac := hmac.New(sha256.New, day.key[:])
 	mac.Write([]byte(site))
@@ -74,6 +70,9 @@ func (l *LocalSalts) Salt(site string, at int64) (Salt, bool) {
 	return s, true
 }
 
+// day returns the day of a time, with a fresh key if it is none of the two that
+// are kept; the one asked for first is then forgotten. That also holds when a
+// clock is set back by days: new identities rather than none.
 func (l *LocalSalts) day(at int64) *localDay {
 	for i := range l.days {
 		if d := &l.days[i]; at >= d.from && at < d.until {
@@ -84,18 +83,11 @@ func (l *LocalSalts) day(at int64) *localDay {
 	y, m, d := t.Date()
 	from := time.Date(y, m, d, 0, 0, 0, 0, l.zone).UnixMicro()
 	until := time.Date(y, m, d+1, 0, 0, 0, 0, l.zone).UnixMicro()
-	fresh := localDay{from: min(from, at), until: max(until, at+1)}
-	_, _ = rand.Read(fresh.key[:]) // never fails since Go 1.24
-	switch newest := l.days[0].from; {
-	case l.days[0].until == 0:
-	case at > newest:
-		l.days[1] = l.days[0]
-	default:
-		// Older than the newest day. A clock that was set back by days gets new
-		// days rather than no visitors.
-		l.days[1] = l.days[0]
-	}
-	l.days[0] = fresh
+	l.days[1] = l.days[0]
+	// Where clocks are put forward at midnight, the day begins after its first
+	// instant by the calendar.
+	l.days[0] = localDay{from: min(from, at), until: max(until, at+1)}
+	_, _ = rand.Read(l.days[0].key[:]) // never fails since Go 1.24
 	return &l.days[0]
 }
 
