@@ -14,6 +14,8 @@ interface Props {
   range: DateRange | null;
   earlier: Period | null;
   later: Period | null;
+  /** There is nothing to choose days of yet. */
+  bare: boolean;
   onSite: (site: string) => void;
   onPeriod: (period: Period) => void;
 }
@@ -23,7 +25,7 @@ export function siteName(site: Site): string {
 }
 
 export function Headline(props: Props) {
-  const { site, sites, period, range, earlier, later, onSite, onPeriod } = props;
+  const { site, sites, period, range, earlier, later, bare, onSite, onPeriod } = props;
   const name = siteName(site);
   return (
     <div class="headline">
@@ -44,20 +46,22 @@ export function Headline(props: Props) {
           <span class="site-name">{name}</span>
         )}
       </h1>
-      <p class="when">
-        {earlier && (
-          <button type="button" class="step" aria-label={t.period.earlier} title={t.period.earlier} onClick={() => onPeriod(earlier)}>
-            <ChevronLeft />
-          </button>
-        )}
-        <span class="range">{range ? formatRange(range) : t.period[period.kind === "all" ? "all" : "today"].long}</span>
-        {earlier && (
-          <button type="button" class="step" aria-label={t.period.later} title={t.period.later} disabled={!later} onClick={() => later && onPeriod(later)}>
-            <ChevronRight />
-          </button>
-        )}
-        {range && <span class="compared">{t.period.compared(formatRangeShort(previousRange(range)))}</span>}
-      </p>
+      {!bare && (
+        <p class="when">
+          {earlier && (
+            <button type="button" class="step" aria-label={t.period.earlier} title={t.period.earlier} onClick={() => onPeriod(earlier)}>
+              <ChevronLeft />
+            </button>
+          )}
+          <span class="range">{range ? formatRange(range) : t.period[period.kind === "all" ? "all" : "today"].long}</span>
+          {earlier && (
+            <button type="button" class="step" aria-label={t.period.later} title={t.period.later} disabled={!later} onClick={() => later && onPeriod(later)}>
+              <ChevronRight />
+            </button>
+          )}
+          {range && <span class="compared">{t.period.compared(formatRangeShort(previousRange(range)))}</span>}
+        </p>
+      )}
     </div>
   );
 }

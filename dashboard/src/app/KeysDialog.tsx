@@ -39,7 +39,7 @@ export function KeysDialog({ open, enabled, onEnabled, onClose }: Props) {
           <input type="checkbox" checked={enabled} onChange={(event) => onEnabled(event.currentTarget.checked)} />
           {t.keys.enabled}
         </label>
-        <button type="button" class="primary" onClick={onClose}>
+        <button type="button" class="primary" autofocus onClick={onClose}>
           {t.keys.close}
         </button>
       </div>

@@ -97,6 +97,7 @@ export function Overview(props: Props) {
       range={range}
       earlier={step(view.period, today, -1)}
       later={step(view.period, today, 1)}
+      bare={feed.overview?.everVisited === false}
       onSite={props.onSite}
       onPeriod={props.onPeriod}
     />

@@ -121,6 +121,7 @@ export const t = {
       one ? "1 event of this period was not recorded." : `${count} events of this period were not recorded.`,
     lead: "The numbers below are lower than what really happened.",
     details: "When, why, and what to do",
+    unit: (one: boolean): string => (one ? "event" : "events"),
     columns: { when: "When", count: "Events", reason: "Why", advice: "What to do" },
     reason: {
       ring_full: "More requests arrived at once than the recorder could take in.",

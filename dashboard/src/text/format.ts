@@ -46,6 +46,7 @@ function join(large: string, rest: number, small: (value: number) => string): st
 const UTC = { timeZone: "UTC" } as const;
 const dayOnly = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month: "long", year: "numeric" });
 const dayFull = new Intl.DateTimeFormat(locale, { ...UTC, weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const dayRow = new Intl.DateTimeFormat(locale, { ...UTC, weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const dayShort = new Intl.DateTimeFormat(locale, { ...UTC, day: "numeric", month: "short" });
 const monthFull = new Intl.DateTimeFormat(locale, { ...UTC, month: "long", year: "numeric" });
 const monthShort = new Intl.DateTimeFormat(locale, { ...UTC, month: "short" });
@@ -97,6 +98,11 @@ export function formatBucket(date: string, interval: Interval, oneDay: boolean):
     case "month":
       return monthFull.format(at);
   }
+}
+
+/** formatBucketRow is a bucket's name in a column, where each word counts. */
+export function formatBucketRow(date: string, interval: Interval, oneDay: boolean): string {
+  return interval === "day" ? dayRow.format(localTime(date)) : formatBucket(date, interval, oneDay);
 }
 
 /** formatMoments says when something happened, in the site's zone. */

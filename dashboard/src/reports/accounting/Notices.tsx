@@ -53,10 +53,13 @@ function Incomplete({ incidents, zone }: { incidents: readonly Incident[]; zone:
               </tr>
             </thead>
             <tbody>
-              {incidents.map((incident) => (
-                <tr key={`${incident.from} ${incident.reason}`}>
+              {incidents.map((incident, i) => (
+                <tr key={`${incident.from} ${incident.reason} ${i}`}>
                   <th scope="row">{formatMoments(incident.from, incident.to, zone)}</th>
-                  <td class="count">{formatInteger(incident.count)}</td>
+                  <td class="count">
+                    {formatInteger(incident.count)}
+                    <span class="unit"> {t.incomplete.unit(incident.count === 1)}</span>
+                  </td>
                   <td>{wordFor(t.incomplete.reason, incident.reason) ?? t.incomplete.otherReason(visible(incident.reason))}</td>
                   <td>{wordFor(t.incomplete.advice, incident.reason) ?? t.incomplete.otherAdvice}</td>
                 </tr>

@@ -3,7 +3,7 @@
 import type { Bucket } from "../../time/buckets";
 import type { Interval } from "../../time/period";
 import { t } from "../../text/en";
-import { formatBucket, formatInteger } from "../../text/format";
+import { formatBucketRow, formatInteger } from "../../text/format";
 import { SERIES, type Shown } from "./plot";
 
 interface Props {
@@ -33,7 +33,7 @@ export function ChartTable({ buckets, interval, oneDay, shown }: Props) {
           {rows.map((bucket, i) => (
             <tr key={`${bucket.date} ${i}`}>
               <th scope="row">
-                {formatBucket(bucket.date, interval, oneDay)}
+                {formatBucketRow(bucket.date, interval, oneDay)}
                 {bucket.partial && <em> {t.chart.partial}</em>}
               </th>
               {columns.map((name) => (
