@@ -17,5 +17,5 @@
 // made, nothing written), spool.appended, spool.synced, receive.recorded
 // (durable, not yet handed to the sink), receive.ingested (in the sink),
 // receive.answering (before the answer is written), deadletter.written (before
-// its rename).
+// its rename), receive.hello (who speaks is known, nothing answered).
 package receive

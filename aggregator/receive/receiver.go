@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -284,5 +283,3 @@ func (r *Receiver) Edges() []EdgeHealth {
 
 // PendingEvents is how many events are between spool and sink.
 func (r *Receiver) PendingEvents() int64 { return r.hand.events.Load() }
-
-var errStopped = errors.New("receiver is closing")

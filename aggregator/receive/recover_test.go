@@ -238,7 +238,7 @@ func TestAReplacedSpoolNeverReusesPositions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var err error
-	if g.spool, err = spool.Open(spool.Config{Dir: t.TempDir(), ReserveFree: 16 << 20, UnsafeFS: true}); err != nil {
+	if g.spool, err = spool.Open(spool.Config{Dir: t.TempDir(), ReserveFree: 16 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	cfg := g.recv.cfg2(t)

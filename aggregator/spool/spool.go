@@ -56,7 +56,6 @@ type Config struct {
 	Dir         string
 	MaxSize     int64 // 0 = DefaultMaxSize
 	ReserveFree int64 // 0 = DefaultReserveFree
-	UnsafeFS    bool  // accept a file system that can't set space aside; see queue.LogConfig
 	Logger      *zap.Logger
 }
 
@@ -98,7 +97,10 @@ func Open(cfg Config) (*Spool, error) {
 	}
 	l, err := queue.OpenLog(queue.LogConfig{
 		Dir: cfg.Dir, Kind: "spool", MaxSize: cfg.MaxSize, ReserveFree: cfg.ReserveFree,
-		UnsafeFS: cfg.UnsafeFS, Logger: cfg.Logger,
+		// A file system that can't set space aside may end the process when it
+		// is full. Unlike an edge's, this one has no visitors waiting: it is
+		// started again and takes up where it was.
+		UnsafeFS: true, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
@@ -172,6 +174,9 @@ func (s *Spool) syncThrough(end uint64) error {
 		if err = s.log.Sync(); err == nil {
 			s.synced = covered
 			return nil
+		}
+		if errors.Is(err, queue.ErrClosed) {
+			return fmt.Errorf("sync spool: %w", err)
 		}
 		time.Sleep(syncPause)
 	}

@@ -16,7 +16,7 @@ import (
 
 func open(t testing.TB, dir string) *Spool {
 	t.Helper()
-	s, err := Open(Config{Dir: dir, ReserveFree: 16 << 20, UnsafeFS: true})
+	s, err := Open(Config{Dir: dir, ReserveFree: 16 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
