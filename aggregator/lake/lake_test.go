@@ -100,7 +100,7 @@ func TestEventsAreQueryableBeforeTheyAreCommitted(t *testing.T) {
 	began := time.Now()
 	ingest(t, l, Batch{SpoolPos: 1, Events: tr.take(50)})
 	eventually(t, "50 events are queryable", func() bool { return visible(l) == 50 })
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 5*time.Second { // a second, on a machine that is not ours alone
 		t.Errorf("queryable only after %s", took)
 	}
 	if s := l.Stats(); s.HotRows != 50 || s.Segments != 0 || s.SpoolThrough != 0 || s.OldestHot.IsZero() {
@@ -375,8 +375,9 @@ func TestCloseCommitsAndEndsEverything(t *testing.T) {
 // A Close that runs out of time leaves the rest to the spool.
 func TestCloseInATimeLimitLeavesTheRestToTheSpool(t *testing.T) {
 	st := openState(t, t.TempDir())
-	l := openLake(t, Config{State: refusing{st}, CutAge: time.Hour, RetryMin: time.Millisecond})
+	l := openLake(t, Config{State: refusing{st}, CutAge: time.Millisecond, RetryMin: time.Millisecond})
 	ingest(t, l, Batch{SpoolPos: 5, Events: newTraffic(1, "example").take(10)})
+	eventually(t, "a commit is refused", func() bool { return l.Stats().Err != nil })
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := l.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, state.ErrNoSpace) {
