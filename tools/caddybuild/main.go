@@ -64,7 +64,7 @@ func run(out string, checkOnly bool) error {
 	if checkOnly {
 		return nil
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, program)
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", out, program)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the module promises to need no cgo
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	return build.Run()

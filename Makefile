@@ -1,0 +1,123 @@
+# Everything that a checkout of Eider is asked to do. `make` alone lists it.
+#
+# Needed on the machine: Go, gcc (the aggregator links DuckDB), Node 20.19 or
+# later with npm. Everything else is installed by the targets themselves.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+FUZZTIME ?= 10s
+# make crash: the faults of each kind, and the seed of everything random (0 draws one).
+RUNS     ?= 50
+SEED     ?= 0
+BENCH    ?= .
+COUNT    ?= 1
+# make run: options of the demo, for example ARGS="--site 127.0.0.1:9090".
+ARGS     ?=
+# make test BROWSER=no leaves out the tests that need a browser.
+BROWSER  ?= yes
+
+GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 'dashboard/dist/*' -not -name '*_test.go')
+
+.PHONY: help build run test race lint fuzz crash bench caddy dashboard golden screenshots clean need browser test-go test-dashboard test-browser
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- build ----------------------------------------------------------------
+
+build: caddy bin/eider ## build bin/caddy and bin/eider with the dashboard in it
+
+caddy: need ## build bin/caddy from the versions in xcaddy.json
+	@go run ./tools/caddybuild -o bin/caddy
+
+# Go's own cache decides what is out of date, so this always runs.
+.PHONY: bin/eider
+bin/eider: need dashboard
+	go build -o bin/eider ./cmd/eider
+
+dashboard: dashboard/dist/index.html ## build the dashboard into dashboard/dist
+
+dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD_SOURCES)
+	cd dashboard && npm run --silent build
+	@touch dashboard/dist/.gitkeep $@
+
+dashboard/node_modules/.installed: dashboard/package.json dashboard/package-lock.json | need
+	cd dashboard && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+run: build ## build everything, start it before a demo site with a little traffic, print both URLs
+	@go build -o bin/eider-demo ./examples/demo
+	@exec bin/eider-demo $(ARGS)
+
+# ---- tests ----------------------------------------------------------------
+
+test: test-go test-dashboard test-browser ## run every test: Go, dashboard, browser
+
+test-go: dashboard
+	EIDER_REQUIRE_DASHBOARD=1 go test -timeout 20m ./...
+
+test-dashboard: dashboard/node_modules/.installed
+	cd dashboard && npm run --silent test
+
+test-browser: dashboard browser
+ifeq ($(BROWSER),yes)
+	cd dashboard && npm run --silent test:browser
+endif
+
+race: dashboard ## run the Go tests under the race detector
+	EIDER_REQUIRE_DASHBOARD=1 go test -race -short -timeout 30m ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@git grep --untracked -lE '^func Fuzz' -- '*_test.go' | while read -r file; do \
+	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
+	    echo "== $$target ($$(dirname "$$file"), $(FUZZTIME))"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" | tail -n 2; \
+	  done; \
+	done
+
+crash: dashboard ## kill both sides at every step and count what is left (RUNS, SEED)
+	go test -tags failpoint -count=1 -timeout 60m ./bench/crash -args -crash.runs $(RUNS) -crash.seed $(SEED)
+
+bench: build ## run the Go benchmarks (BENCH, COUNT) and the CPU-per-request harness
+	@mkdir -p bench/results
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 30m ./... | tee bench/results/go-$(VERSION).txt
+	go run ./bench/cpu -aggregator bin/eider | tee bench/results/cpu-$(VERSION).txt
+
+golden: ## write the golden files anew (look at the difference before you commit it)
+	@git grep --untracked -lE 'flag\.Bool\("update"' -- '*_test.go' | xargs -rn1 dirname | sort -u | while read -r dir; do \
+	  echo "== $$dir"; go test -count=1 "./$$dir" -update; \
+	done
+
+screenshots: dashboard browser ## take the README's screenshots of the dashboard
+	cd dashboard && npm run --silent screenshots
+
+lint: dashboard/node_modules/.installed ## go vet, gofumpt, staticcheck, import rules, tsc
+	go vet ./...
+	go vet -tags failpoint ./...
+	@bad=$$($(GOFUMPT) -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted (go run mvdan.cc/gofumpt@v0.12.0 -w):"; echo "$$bad"; exit 1; fi
+	$(STATICCHECK) ./...
+	go test ./internal/layout
+	cd dashboard && npm run --silent typecheck
+
+clean: ## remove what was built (the demo's data stays in data/)
+	rm -rf bin dashboard/node_modules/.vite
+	find dashboard/dist -mindepth 1 -not -name .gitkeep -delete
+
+# ---- what the machine must have --------------------------------------------
+
+need:
+	@bash tools/need.sh go gcc node npm
+
+browser: | need
+ifeq ($(BROWSER),yes)
+	@bash tools/need.sh chromium
+else
+	@echo "WARNING: BROWSER=$(BROWSER): the tests that need a browser are left out"
+endif
