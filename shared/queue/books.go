@@ -201,10 +201,10 @@ func (q *Queue) Acked() uint64 { return q.l.Trimmed() - 1 }
 
 // Ack says that everything up to and including through is done with. Of what
 // this acknowledges anew, rejected events were refused by the aggregator one
-// by one and lost ones were in batches that it could not read. Holes of the
-// queue's own, those that Read answered with a loss marker, are counted by the
-// queue itself and must not be in lost. What was acknowledged before is no
-// error and counts nothing.
+// by one, and lost ones went out as loss markers or were in batches that it
+// could not read; what the queue itself knows to be lost counts as lost even
+// where lost leaves it out. What was acknowledged before is no error and
+// counts nothing.
 func (q *Queue) Ack(through, rejected, lost uint64) error {
 	q.ackMu.Lock()
 	defer q.ackMu.Unlock()
@@ -218,12 +218,11 @@ func (q *Queue) Ack(through, rejected, lost uint64) error {
 	b := &q.books
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	holes := q.l.lostIn(from, through+1)
-	fresh := through + 1 - from - holes
-	rejected = min(rejected, fresh)
-	lost = min(lost, fresh-rejected)
+	fresh := through + 1 - from
+	lost = min(max(lost, q.l.lostIn(from, through+1)), fresh)
+	rejected = min(rejected, fresh-lost)
 	b.rejected += rejected
-	b.lost += lost + holes
+	b.lost += lost
 	b.stored += fresh - rejected - lost
 	// The books are consistent again only once the mark has moved: both happen
 	// before mu is released.

@@ -31,7 +31,8 @@ func init() {
 // ones are written and up to which one they are durable, acknowledges and
 // reads, and goes on until it is killed.
 func victim(dir string) error {
-	q, err := Open(Config{Dir: dir, ReserveFree: MinReserve, Sync: 3 * time.Millisecond, segmentSize: minSegment})
+	maxSize, _ := strconv.ParseInt(os.Getenv(roleEnv+"_MAX"), 10, 64)
+	q, err := Open(Config{Dir: dir, MaxSize: maxSize, ReserveFree: MinReserve, Sync: 3 * time.Millisecond, segmentSize: minSegment})
 	if err != nil {
 		return err
 	}
@@ -69,8 +70,9 @@ func victim(dir string) error {
 	}
 }
 
-// run starts the victim, lets kill end it, and returns the highest ids that it
-// had said were written and durable.
+// runVictim starts the victim, lets kill end it once something is durable or
+// after a while, and returns the highest ids that it had said were written and
+// durable.
 func runVictim(t *testing.T, cmd *exec.Cmd, kill func(*os.Process)) (written, synced int) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
@@ -80,7 +82,14 @@ func runVictim(t *testing.T, cmd *exec.Cmd, kill func(*os.Process)) (written, sy
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go kill(cmd.Process)
+	durable := make(chan struct{})
+	go func() {
+		select {
+		case <-durable:
+		case <-time.After(20 * time.Second):
+		}
+		kill(cmd.Process)
+	}()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		word, n, _ := strings.Cut(lines.Text(), " ")
@@ -91,6 +100,9 @@ func runVictim(t *testing.T, cmd *exec.Cmd, kill func(*os.Process)) (written, sy
 		case word == "written":
 			written = id
 		case word == "synced":
+			if synced == 0 {
+				close(durable)
+			}
 			synced = id
 		}
 	}
@@ -135,7 +147,7 @@ func TestKilledAtRandom(t *testing.T) {
 	for round := range 8 {
 		cmd := as(t, "victim", dir, fmt.Sprintf("%s_ID=%d", roleEnv, last+1))
 		written, _ := runVictim(t, cmd, func(p *os.Process) {
-			time.Sleep(time.Duration(20+r.IntN(350)) * time.Millisecond)
+			time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
 			_ = p.Kill()
 		})
 		q := openQueue(t, dir, func(c *Config) { c.segmentSize = minSegment })
@@ -182,6 +194,44 @@ func TestKilledAtEachStep(t *testing.T) {
 					}
 					last = holds(t, q, max(written, last, witnessed(t, witness)))
 					closeQueue(t, q)
+				}
+			})
+		}
+	}
+}
+
+// TestKilledWhileRemoving: with a small cap, acknowledged segments go early.
+// Sequences equal ids here, so that what is kept can still be checked.
+func TestKilledWhileRemoving(t *testing.T) {
+	if !failpoint.Enabled {
+		t.Skip("built without -tags failpoint")
+	}
+	for _, point := range []string{"queue.remove.before", "queue.remove.after"} {
+		for n := 1; n <= 3; n++ {
+			t.Run(fmt.Sprintf("%s@%d", point, n), func(t *testing.T) {
+				const maxSize = 12 << 20
+				dir := t.TempDir()
+				cmd := as(t, "victim", dir, roleEnv+"_ID=1", fmt.Sprintf("%s_MAX=%d", roleEnv, maxSize),
+					fmt.Sprintf("EIDER_FAILPOINT=%s=kill@%d", point, n))
+				written, _ := runVictim(t, cmd, func(p *os.Process) {
+					time.Sleep(20 * time.Second)
+					_ = p.Kill()
+				})
+				if sig := cmd.ProcessState.Sys().(syscall.WaitStatus); !sig.Signaled() {
+					t.Fatalf("the step was not reached: %v", cmd.ProcessState)
+				}
+				q := openQueue(t, dir, func(c *Config) { c.MaxSize, c.segmentSize = maxSize, minSegment })
+				if c := balanced(t, q); c.Lost != 0 || int(q.NextSeq()) <= written {
+					t.Fatalf("next %d, written %d, %+v", q.NextSeq(), written, c)
+				}
+				if q.l.Oldest() > q.Acked()+1 {
+					t.Fatalf("oldest %d, acknowledged %d", q.l.Oldest(), q.Acked())
+				}
+				for pos, path := range drain(t, q, 1) {
+					trimmed := pos <= q.Acked() && path == shared.LossTrimmed.String()
+					if path != fmt.Sprintf("/%d", pos) && !trimmed {
+						t.Fatalf("position %d is %s", pos, path)
+					}
 				}
 			})
 		}

@@ -79,7 +79,6 @@ func (c *Config) setDefaults() {
 	}
 }
 
-
 // epoch is one life of the sequence: it names the positions from first up to
 // the next epoch's.
 type epoch struct {

@@ -157,7 +157,7 @@ func copyLog(path string, src *os.File, n int64, check bool, items []item) error
 	got, _, _, err := indexOf(path)
 	for _, it := range items {
 		if err == nil {
-			if have, ok := find(got, it.first); !ok || have != it {
+			if have, ok := find(got, it.first); !ok || have.next != it.next || have.from != it.from {
 				err = fmt.Errorf("%w: position %d does not survive", errDamaged, it.first)
 			}
 		}

@@ -131,8 +131,8 @@ func traffic(dir string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var workers sync.WaitGroup
-	var written sync.Map // pathnames that AddWait said are written
-	var refused atomic.Int64
+	var written sync.Map           // pathnames that AddWait said are written, and their least sequence
+	var refused, full atomic.Int64 // waiting calls that were refused; for want of space
 	workers.Add(3)
 	go func() { // what comes through the ring
 		defer workers.Done()
@@ -147,10 +147,15 @@ func traffic(dir string) error {
 		defer workers.Done()
 		for id := 0; ctx.Err() == nil; id++ {
 			e := pageview(id)
+			e.Pathname = fmt.Sprintf("/waited/%d/%d", os.Getpid(), id) // the processes of a test share a queue
+			least := q.NextSeq()
 			if err := q.AddWait(context.Background(), []shared.Event{e}); err == nil {
-				written.Store(e.Pathname, q.NextSeq()-1)
+				written.Store(e.Pathname, least)
 			} else {
 				refused.Add(1)
+				if errors.Is(err, ErrNoSpace) {
+					full.Add(1)
+				}
 			}
 		}
 	}()
@@ -174,6 +179,11 @@ func traffic(dir string) error {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		switch in.Text() {
+		case "dropping":
+			for q.Counters().Dropped[shared.DropDisk].Count == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Println("dropping")
 		case "freed":
 			if err := resumes(q); err != nil {
 				return err
@@ -190,7 +200,7 @@ func traffic(dir string) error {
 		case "verify":
 			cancel()
 			workers.Wait()
-			return verify(q, &written, refused.Load())
+			return verify(q, &written, refused.Load(), full.Load())
 		}
 	}
 	return errors.New("told nothing more")
@@ -209,7 +219,7 @@ func resumes(q *Queue) error {
 	return fmt.Errorf("the queue did not resume: %w", err)
 }
 
-func verify(q *Queue, written *sync.Map, refused int64) error {
+func verify(q *Queue, written *sync.Map, refused, full int64) error {
 	if err := q.Flush(context.Background()); err != nil {
 		return err
 	}
@@ -252,8 +262,8 @@ func verify(q *Queue, written *sync.Map, refused int64) error {
 	if missing != nil {
 		return missing
 	}
-	fmt.Printf("verified waited=%d refused=%d captured=%d stored=%d queued=%d dropped_disk=%d dropped_cap=%d dropped_error=%d lost=%d unbalanced=%d\n",
-		n, refused, c.Captured, c.Stored, c.Queued, c.Dropped[shared.DropDisk].Count, c.Dropped[shared.DropCap].Count,
+	fmt.Printf("verified waited=%d refused=%d full=%d captured=%d stored=%d queued=%d dropped_disk=%d dropped_cap=%d dropped_error=%d lost=%d unbalanced=%d\n",
+		n, refused, full, c.Captured, c.Stored, c.Queued, c.Dropped[shared.DropDisk].Count, c.Dropped[shared.DropCap].Count,
 		c.Dropped[shared.DropError].Count, c.Lost, c.Unbalanced())
 	if c.Unbalanced() != 0 || c.Lost != 0 || c.Queued != c.Captured-c.Stored-c.DroppedTotal() {
 		return fmt.Errorf("books: %+v", c)
@@ -330,7 +340,9 @@ func TestFullVolume(t *testing.T) {
 			time.Sleep(300 * time.Millisecond)
 			for range 2 {
 				fill := start(t, as(t, "filler", dir))
-				time.Sleep(2 * time.Second)
+				p.say(t, "dropping")
+				p.expect(t, "dropping")
+				time.Sleep(time.Second)
 				_ = fill.in.Close()
 				if err := fill.Wait(); err != nil {
 					t.Fatalf("filler: %v", err)
@@ -349,7 +361,8 @@ func TestFullVolume(t *testing.T) {
 			p.expect(t, "open")
 			time.Sleep(200 * time.Millisecond)
 			held := fillVolume(t, dir)
-			time.Sleep(time.Second)
+			p.say(t, "dropping")
+			p.expect(t, "dropping")
 			p.say(t, "close")
 			p.expect(t, "closed")
 			if err := p.Wait(); err != nil {

@@ -1,0 +1,6 @@
+//go:build !race
+
+package queue
+
+// raceEnabled: the race detector multiplies memory and time.
+const raceEnabled = false
