@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
@@ -64,4 +68,74 @@ func realistic(e *shared.Event) {
 	e.Status, e.Method, e.ContentType = shared.Some[int64](200), "GET", "text/html"
 	e.BytesSent, e.TTFBUS, e.Protocol = shared.Some(int64(n%90_000)), shared.Some(int64(n%9_000)), "HTTP/2.0"
 	e.Identity = "day"
+}
+
+// BenchmarkReceiveToCommitted is the whole way of the write side, as one edge
+// that catches up sees it: requests in, spooled, and committed in Parquet
+// segments, every fsync included. One iteration is one request.
+func BenchmarkReceiveToCommitted(b *testing.B) {
+	g := newRig(b)
+	l, err := lake.Open(lake.Config{
+		Dir: filepath.Join(g.dir, "lake"), State: g.state, Zone: func(string) string { return "UTC" },
+		OnCommitted: func(through uint64) { _ = g.spool.Trim(through + 1) },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.recv.cfg.Sink = l
+	e := newEdge(1)
+	g.hello(e)
+	const perRequest, perFrame = 16_000, 500
+	bodies := make([][]byte, b.N)
+	for i := range bodies {
+		for n := range uint64(perRequest / perFrame) {
+			bodies[i] = append(bodies[i], e.frame(1+uint64(i)*perRequest+n*perFrame, perFrame, realistic)...)
+		}
+	}
+	runtime.GC()
+	began := cpuTime(b)
+	b.ResetTimer()
+	for i := range bodies {
+		w := httptest.NewRecorder()
+		g.recv.ServeHTTP(w, e.request(shared.PathBatches, shared.ContentTypeBatches, bodies[i]))
+		if w.Code != http.StatusOK {
+			b.Fatal(w.Body)
+		}
+		bodies[i] = nil
+	}
+	g.settle()
+	if err := l.Flush(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	events := float64(b.N * perRequest)
+	if got := l.Stats().Committed; got != int64(events) {
+		b.Fatalf("%d of %v events are committed", got, events)
+	}
+	b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(events/(cpuTime(b)-began).Seconds(), "events/cpu-s")
+	b.ReportMetric(peakMiB(b), "peak-RSS-MiB")
+	if err := l.Close(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// peakMiB is the most that the process has had resident, its own requests
+// included.
+func peakMiB(b *testing.B) float64 {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return float64(u.Maxrss) / 1024
 }
