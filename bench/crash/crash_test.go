@@ -349,7 +349,7 @@ func TestTornTail(t *testing.T) {
 
 // tear zeroes up to 4 KiB at the written end of the newest segment's log.
 func tear(dir string, rng *rand.Rand) error {
-	logs, err := filepath.Glob(filepath.Join(dir, "*", "*.mem"))
+	logs, err := filepath.Glob(filepath.Join(dir, "segments", "*", "*.mem"))
 	if err != nil || len(logs) == 0 {
 		return fmt.Errorf("no open segment in %s: %v", dir, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/oschwald/geoip2-golang/v2"
 	"github.com/oschwald/maxminddb-golang/v2"
 	"go.uber.org/zap"
 
@@ -51,23 +52,6 @@ func openPlaces(path string, log *zap.Logger) (*places, error) {
 	return p, nil
 }
 
-// mmdbPlace is the part of a country or city record that is kept.
-type mmdbPlace struct {
-	Country      mmdbCountry `maxminddb:"country"`
-	Subdivisions []struct {
-		ISOCode string `maxminddb:"iso_code"`
-	} `maxminddb:"subdivisions"`
-	City struct {
-		Names struct {
-			English string `maxminddb:"en"`
-		} `maxminddb:"names"`
-	} `maxminddb:"city"`
-}
-
-type mmdbCountry struct {
-	ISOCode string `maxminddb:"iso_code"`
-}
-
 // find returns the place of an address, or the zero place.
 func (p *places) find(addr netip.Addr) place {
 	addr = addr.Unmap()
@@ -104,7 +88,7 @@ func (p *places) lookup(addr netip.Addr) (found place, err error) {
 	if known, ok := p.memo.get(result.Offset()); ok {
 		return known, nil
 	}
-	var rec mmdbPlace
+	var rec geoip2.City // a country record is a part of it
 	if err := result.Decode(&rec); err != nil {
 		return place{}, err
 	}
