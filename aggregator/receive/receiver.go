@@ -17,6 +17,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/spool"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
 // Sink takes accepted batches in the order of the spool. An error means "not
@@ -218,6 +219,7 @@ func (r *Receiver) ingest(ctx context.Context, b pending) bool {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := r.cfg.Sink.Ingest(ctx, b.batch)
 		if err == nil {
+			failpoint.Hit("receive.ingested")
 			if failing {
 				r.log.Info("lake takes events again")
 			}
