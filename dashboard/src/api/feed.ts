@@ -1,5 +1,5 @@
-// The feed keeps one question answered: it asks, asks again every second and a
-// half with validators, and stops while nobody looks. Two cheap requests tell
+// The feed keeps one question answered: it asks, asks again every second with
+// validators, and stops while nobody looks. Two cheap requests tell
 // whether anything changed; only then are the other answers fetched.
 
 import { type Client, Failure } from "./client";
@@ -44,12 +44,16 @@ export interface FeedState {
   confirmedAt: number;
 }
 
-const POLL_MS = 1_500;
+/**
+ * A page view takes up to a second to be queryable and is to be on the page
+ * within two.
+ */
+const POLL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 /** Edges report without new events too, so their books are read now and then. */
-const ACCOUNTS_EVERY = 4;
+const ACCOUNTS_EVERY = 5;
 /** A full round now and then heals whatever the shortcut could miss. */
-const EVERYTHING_EVERY = 20;
+const EVERYTHING_EVERY = 30;
 
 export class Feed {
   state: FeedState = { overview: null, realtime: null, loading: true, failure: null, confirmedAt: 0 };

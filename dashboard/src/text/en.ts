@@ -102,6 +102,7 @@ export const t = {
     less: "Show fewer",
     lessOf: (title: string): string => `Show fewer ${title.toLowerCase()}`,
     empty: "Nothing in this period",
+    noGeoIP: "To see countries, name a GeoIP file in the Caddyfile: geoip, below eider.",
     unknown: "Unknown",
     direct: "Direct / None",
     device: { desktop: "Desktop", mobile: "Mobile", tablet: "Tablet", tv: "TV", console: "Console", wearable: "Wearable" } as Record<string, string>,

@@ -53,6 +53,7 @@ const monthShort = new Intl.DateTimeFormat(locale, { ...UTC, month: "short" });
 const monthYear = new Intl.DateTimeFormat(locale, { ...UTC, month: "short", year: "numeric" });
 // "9:05" for clocks of 12 hours, "09:05" for those of 24.
 const HOUR = new Intl.DateTimeFormat(locale, { hour: "numeric" }).resolvedOptions().hour12 ? "numeric" : "2-digit";
+const hourTick = new Intl.DateTimeFormat(locale, HOUR === "numeric" ? { ...UTC, hour: "numeric" } : { ...UTC, hour: HOUR, minute: "2-digit" });
 const hourOnly = new Intl.DateTimeFormat(locale, { ...UTC, hour: HOUR, minute: "2-digit" });
 const clock = new Intl.DateTimeFormat(locale, { hour: HOUR, minute: "2-digit", second: "2-digit" });
 
@@ -78,7 +79,7 @@ function localTime(date: string): Date {
 /** formatTick is a bucket's label below the chart. */
 export function formatTick(date: string, interval: Interval, hoursOnly: boolean): string {
   const at = localTime(date);
-  if (interval === "hour") return hoursOnly ? hourOnly.format(at) : dayShort.format(at);
+  if (interval === "hour") return hoursOnly ? hourTick.format(at) : dayShort.format(at);
   if (interval === "month") return at.getUTCMonth() === 0 ? monthYear.format(at) : monthShort.format(at);
   return dayShort.format(at);
 }

@@ -73,3 +73,8 @@ export async function open(browser: Browser, base: string, path: string, look: L
   await page.goto(base + path);
   return { page, context, complaints };
 }
+
+/** query is what the address bar says now; the driver's own copy of it lags behind. */
+export async function query(page: Page): Promise<URLSearchParams> {
+  return new URLSearchParams(await page.evaluate(() => location.search));
+}

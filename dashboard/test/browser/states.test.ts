@@ -5,7 +5,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { expectAccessible } from "./axe";
-import { DESKTOP, launch, type Look, open, TELEPHONE, type Watched } from "./browser";
+import { DESKTOP, launch, type Look, open, query, TELEPHONE, type Watched } from "./browser";
 import { FixtureServer } from "./server";
 
 let browser: Browser;
@@ -177,7 +177,7 @@ describe("nothing there", () => {
     await expectAccessible(page, "waiting");
     await page.locator(".site-picker select").selectOption("tidewater");
     await settled(page);
-    expect(new URL(page.url()).searchParams.get("site")).toBe("tidewater");
+    expect((await query(page)).get("site")).toBe("tidewater");
     await page.goBack();
     await page.waitForSelector(".waiting-page");
     expectNoComplaints();

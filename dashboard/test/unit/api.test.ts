@@ -147,10 +147,10 @@ describe("feed", () => {
       await settle(0);
       expect(latest()).toMatchObject({ loading: false, failure: null });
       expect(fake.take()).toHaveLength(3 + 1 + DIMENSIONS.length);
-      await settle(1_500);
+      await settle(1_000);
       expect(fake.take().sort()).toEqual(["/api/stats/main", "/api/stats/realtime"]);
       fake.version = 2;
-      await settle(1_500);
+      await settle(1_000);
       expect(latest().overview?.main.visitors).toBe(2);
       expect(latest().overview?.tables.os[0]?.visitors).toBe(2);
       expect(latest().overview?.series[0]?.visitors).toBe(2);
@@ -161,12 +161,12 @@ describe("feed", () => {
       feed.ask(TODAY, limits);
       await settle(0);
       fake.down = true;
-      await settle(1_500);
+      await settle(1_000);
       expect(latest().failure?.kind).toBe("offline");
       expect(latest().overview?.main.visitors).toBe(1);
       fake.take();
       await settle(60_000);
-      expect(fake.take().filter((url) => url.endsWith("/main")).length).toBeLessThan(8);
+      expect(fake.take().filter((url) => url.endsWith("/main")).length).toBeLessThan(10);
       fake.down = false;
       fake.version = 3;
       await settle(30_000);

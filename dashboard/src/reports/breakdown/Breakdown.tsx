@@ -4,7 +4,7 @@
 import type { BreakdownRow, Dimension } from "../../api/types";
 import { t } from "../../text/en";
 import { formatCount, formatInteger } from "../../text/format";
-import { labelOf } from "./label";
+import { isUnknown, labelOf } from "./label";
 
 /** How many rows a table shows at first, and how many more each time. */
 export const ROWS = 8;
@@ -42,6 +42,7 @@ export function Breakdown({ dimension, rows, shown, onShow }: Props) {
         </thead>
         {rows ? <Rows dimension={dimension} rows={rows.slice(0, shown)} /> : <SkeletonRows />}
       </table>
+      {dimension === "countries" && rows?.length === 1 && isUnknown(rows[0]?.value) && <p class="nothing">{t.breakdown.noGeoIP}</p>}
       {rows?.length === 0 && <p class="nothing">{t.breakdown.empty}</p>}
       {!rows && <p class="more" aria-hidden="true" />}
       {rows && <More title={text.title} available={rows.length} shown={shown} onShow={onShow} />}

@@ -16,8 +16,12 @@ export interface Label {
 
 const UNKNOWN = "(unknown)";
 
+export function isUnknown(value: string | null | undefined): boolean {
+  return value === null || value === undefined || value === "" || value === UNKNOWN;
+}
+
 export function labelOf(dimension: Dimension, value: string | null): Label {
-  if (value === null || value === UNKNOWN || value === "") {
+  if (isUnknown(value) || value === null) {
     const text = dimension === "sources" ? t.breakdown.direct : t.breakdown.unknown;
     return { text, title: text, special: true };
   }

@@ -59,7 +59,7 @@ function NumberCell({ metric, main, compared, running }: Props & { metric: Metri
         <p class="value skeleton-text" aria-hidden="true" />
       )}
       <p class="below">
-        {compared && previous !== null && running && sum && <span class="note">{t.numbers.yesterday(metric.format(previous))}</span>}
+        {compared && previous !== null && previous > 0 && running && sum && <span class="note">{t.numbers.yesterday(metric.format(previous))}</span>}
         {compared && previous !== null && !(running && sum) && <ChangeMark metric={metric} current={value} previous={previous} range={compared} />}
         {note && <span class="note">{note}</span>}
       </p>
