@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func TestDemo(t *testing.T) {
 			t.Fatalf("after a minute the API has %d page views", views(o.listen))
 		}
 	}
+	checkCountries(t, o.listen)
 	for path, want := range map[string]struct {
 		status int
 		text   string
@@ -63,6 +65,22 @@ func TestDemo(t *testing.T) {
 	for _, addr := range []string{o.site, o.listen} {
 		if err := checkFree("site", addr); err != nil {
 			t.Errorf("something was left behind: %v", err)
+		}
+	}
+}
+
+// checkCountries: the made-up places have come all the way.
+func checkCountries(t *testing.T, listen string) {
+	t.Helper()
+	var rows []struct {
+		Value string `json:"value"`
+	}
+	if !ask("http://"+listen+"/api/stats/breakdown/countries?period=all&site_id=skerry-example", &rows) || len(rows) < 3 {
+		t.Errorf("countries: %v, want at least three", rows)
+	}
+	for _, row := range rows {
+		if !slices.ContainsFunc(countries, func(c country) bool { return c.code == row.Value }) {
+			t.Errorf("nobody comes from %q", row.Value)
 		}
 	}
 }

@@ -127,11 +127,15 @@ func startCaddy(ctx context.Context, o options) (*child.Server, error) {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(o.site)
+	places := filepath.Join(o.data, "places.mmdb")
+	if err := writePlaces(places); err != nil {
+		return nil, err
+	}
 	return child.Start(ctx, child.Config{
 		Name: "Caddy", Path: filepath.Join(o.bin, "caddy"),
 		Args: []string{"run", "--config", filepath.Join("examples", "demo", "Caddyfile"), "--adapter", "caddyfile"},
 		Env: append(environment(o), "EIDER_DEMO_ADMIN="+admin, "EIDER_DEMO_SITE="+o.site, "EIDER_DEMO_PORT="+port,
-			"EIDER_DEMO_AGGREGATOR=http://"+o.listen, "EIDER_DEMO_DATA="+o.data),
+			"EIDER_DEMO_AGGREGATOR=http://"+o.listen, "EIDER_DEMO_DATA="+o.data, `EIDER_DEMO_GEOIP=geoip "`+places+`"`),
 		Output: out,
 		Ready:  "http://" + admin + "/config/",
 	})

@@ -15,7 +15,7 @@ const (
 	burst    = 60              // visits at once, so that the dashboard is not empty
 	between  = 2 * time.Second // mean time from one visit to the next afterwards
 	reading  = 6 * time.Second // mean time on a page
-	crowd    = 40              // visitors at once at most
+	crowd    = 2 * burst       // visitors at once at most
 	giveUp   = 10 * time.Second
 	maxPages = 5
 )
@@ -39,27 +39,26 @@ func newTraffic(site string, seed int64) *traffic {
 	}
 }
 
-// run returns when ctx ends, or with the first error of the burst: a site that
-// does not answer from the start is worth telling.
+// run returns when ctx ends, or with the error of the very first visit: a site
+// that does not answer from the start is worth telling.
 func (t *traffic) run(ctx context.Context) error {
 	defer t.client.CloseIdleConnections()
-	for range burst {
-		if err := t.visit(ctx, rand.New(rand.NewPCG(t.rng.Uint64(), 2)), 0); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("made-up traffic: %w", err)
-		}
+	if err := t.visit(ctx, t.fork(), 0); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("made-up traffic: %w", err)
 	}
 	var visits sync.WaitGroup
 	defer visits.Wait()
 	seats := make(chan struct{}, crowd)
-	for {
-		if !pause(ctx, t.rng, between) {
+	for n := 1; ; n++ {
+		if n >= burst && !pause(ctx, t.rng, between) {
 			return nil
 		}
-		seats <- struct{}{}
-		rng := rand.New(rand.NewPCG(t.rng.Uint64(), 2))
+		select {
+		case seats <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		rng := t.fork()
 		visits.Go(func() {
 			// A failed page is the site's own affair now, and a later visit tries again.
 			_ = t.visit(ctx, rng, reading)
@@ -67,6 +66,9 @@ func (t *traffic) run(ctx context.Context) error {
 		})
 	}
 }
+
+// fork gives a visit randomness of its own.
+func (t *traffic) fork() *rand.Rand { return rand.New(rand.NewPCG(t.rng.Uint64(), t.rng.Uint64())) }
 
 // visit plays one visitor: pages with what belongs to them, and time between.
 func (t *traffic) visit(ctx context.Context, rng *rand.Rand, stay time.Duration) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 )
@@ -38,6 +37,9 @@ var clients = []client{
 	{1, "curl/8.16.0", "", "", false, true},
 }
 
+// newsletter is the landing page of a link in a mail, which has no referrer.
+const newsletter = "/?utm_source=newsletter&utm_medium=email&utm_campaign=spring"
+
 // choice is one of several values, taken as often as its weight says.
 type choice struct {
 	weight int
@@ -52,7 +54,7 @@ var (
 		{9, "/walks"},
 		{8, "/journal/winter-light"},
 		{5, "/contact"},
-		{6, "/?utm_source=newsletter&utm_medium=email&utm_campaign=spring"},
+		{6, newsletter},
 		{2, "/journal/autumn-storm"}, // an old link: the page is gone
 	}
 	referrers = []choice{
@@ -67,7 +69,6 @@ var (
 		{4, "https://news.ycombinator.com/"},
 		{3, "https://islands.example/where-to-stay"},
 	}
-	languages = []choice{{45, "en-GB,en;q=0.9"}, {20, "en-US,en;q=0.9"}, {12, "de-DE,de;q=0.9,en;q=0.6"}, {9, "nb-NO,nb;q=0.9,en;q=0.7"}, {8, "fr-FR,fr;q=0.9"}, {6, "nl-NL,nl;q=0.9"}}
 
 	// next are the links of each page.
 	next = map[string][]choice{
@@ -83,17 +84,22 @@ var (
 )
 
 func pick(rng *rand.Rand, of []choice) string {
+	return of[weighted(rng, len(of), func(i int) int { return of[i].weight })].value
+}
+
+// weighted draws an index below n, as often as its weight says.
+func weighted(rng *rand.Rand, n int, weight func(int) int) int {
 	total := 0
-	for _, c := range of {
-		total += c.weight
+	for i := range n {
+		total += weight(i)
 	}
 	at := rng.IntN(total)
-	for _, c := range of {
-		if at -= c.weight; at < 0 {
-			return c.value
+	for i := range n {
+		if at -= weight(i); at < 0 {
+			return i
 		}
 	}
-	return "" // not reached: the weights sum to total
+	return n - 1 // not reached: the weights sum to total
 }
 
 // visitor is one made-up person or bot at one made-up address.
@@ -106,24 +112,10 @@ type visitor struct {
 }
 
 func newVisitor(rng *rand.Rand) visitor {
-	total := 0
-	for _, c := range clients {
-		total += c.weight
-	}
-	at, kind := rng.IntN(total), clients[0]
-	for _, c := range clients {
-		if at -= c.weight; at < 0 {
-			kind = c
-			break
-		}
-	}
-	v := visitor{client: kind, language: pick(rng, languages), landing: pick(rng, landings)}
-	// 198.18.0.0/15 and 2001:db8::/32 belong to nobody.
-	v.address = fmt.Sprintf("198.%d.%d.%d", 18+rng.IntN(2), rng.IntN(256), 1+rng.IntN(254))
-	if rng.IntN(4) == 0 {
-		v.address = fmt.Sprintf("2001:db8:%x:%x::%x", rng.IntN(1<<16), rng.IntN(1<<16), 1+rng.IntN(1<<16-1))
-	}
-	if !kind.bot && v.landing != "/?utm_source=newsletter&utm_medium=email&utm_campaign=spring" {
+	kind := clients[weighted(rng, len(clients), func(i int) int { return clients[i].weight })]
+	address, from := newAddress(rng)
+	v := visitor{client: kind, address: address, language: from.language, landing: pick(rng, landings)}
+	if !kind.bot && v.landing != newsletter {
 		v.referrer = pick(rng, referrers)
 	}
 	return v
