@@ -46,12 +46,12 @@ func (s *Server) answer(parse parser) handler {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		body, ok := s.cache.get(tag)
-		if !ok {
-			if body, err = s.ask(r.Context(), tag, q, snap); err != nil {
-				w.Header().Del("ETag")
-				return err
-			}
+		body, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) ([]byte, error) {
+			return s.ask(ctx, &q, snap.Files)
+		})
+		if err != nil {
+			w.Header().Del("ETag")
+			return err
 		}
 		writeJSON(w, r, http.StatusOK, revalidate, body)
 		return nil
@@ -61,29 +61,19 @@ func (s *Server) answer(parse parser) handler {
 // revalidate lets browsers keep an answer, but not use it without asking.
 const revalidate = "private, no-cache"
 
-// ask makes the answer with a tag, once for everybody who waits for it.
-func (s *Server) ask(ctx context.Context, tag string, q question, snap *lake.Snapshot) ([]byte, error) {
-	// The snapshot is held by whoever leads the flight until the answer is
-	// made; a follower's own snapshot has the same files.
-	made := s.flight.DoChan(tag, func() (any, error) {
-		limited, cancel := s.limited(ctx)
-		defer cancel()
-		v, err := q.ask(limited, s.cfg.Engine, snap.Files)
-		if err != nil {
-			return nil, err
-		}
-		body, err := json.Marshal(v)
-		if err != nil {
-			return nil, fmt.Errorf("encode answer: %w", err)
-		}
-		s.cache.put(tag, body)
-		return body, nil
-	})
-	result := <-made
-	if result.Err != nil {
-		return nil, result.Err
+// ask makes an answer. Whoever waits for it holds a snapshot with these files.
+func (s *Server) ask(ctx context.Context, q *question, files []lake.File) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout)
+	defer cancel()
+	v, err := q.ask(ctx, s.cfg.Engine, files)
+	if err != nil {
+		return nil, err
 	}
-	return result.Val.([]byte), nil
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode answer: %w", err)
+	}
+	return body, nil
 }
 
 // site finds the site that a request is about, and its zone.

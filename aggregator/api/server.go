@@ -1,14 +1,13 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/singleflight"
 
+	"github.com/eider-analytics/eider/aggregator/flight"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/state"
@@ -17,6 +16,10 @@ import (
 
 // DefaultQueryTimeout bounds one question.
 const DefaultQueryTimeout = 30 * time.Second
+
+// keptAnswers is how many answers are remembered, for the many tabs that ask
+// the same. An answer is some kilobytes, at most 1000 rows.
+const keptAnswers = 64
 
 // Sites is what the API needs of the registry.
 type Sites interface {
@@ -57,8 +60,7 @@ type Server struct {
 	hosts   []string
 	handler http.Handler
 	tags    tagger
-	cache   *cache
-	flight  singleflight.Group
+	answers *flight.Group[[]byte] // by their tags
 }
 
 // New mounts everything.
@@ -72,7 +74,7 @@ func New(cfg Config) *Server {
 	if cfg.QueryTimeout <= 0 {
 		cfg.QueryTimeout = DefaultQueryTimeout
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), cache: newCache()}
+	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), answers: flight.New[[]byte](keptAnswers)}
 	for _, host := range cfg.Hosts {
 		s.hosts = append(s.hosts, strings.ToLower(strings.Trim(strings.TrimSpace(host), "[].")))
 	}
@@ -100,9 +102,3 @@ func New(cfg Config) *Server {
 
 // ServeHTTP answers everything that the aggregator answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
-
-// limited is a context that ends when a question takes too long. It does not
-// end with the request, because others may wait for the same answer.
-func (s *Server) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), s.cfg.QueryTimeout)
-}

@@ -5,7 +5,6 @@ import (
 	"hash/maphash"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
@@ -41,44 +40,4 @@ func unchanged(r *http.Request, tag string) bool {
 		}
 	}
 	return false
-}
-
-// Bounds of the cache of answers. It is there for many tabs that ask the same
-// at once, not to make slow questions fast.
-const (
-	cacheEntries = 256
-	cacheBytes   = 64 << 10 // of one answer
-)
-
-// cache keeps answers by their tags and forgets the oldest first.
-type cache struct {
-	mu     sync.Mutex
-	bodies map[string][]byte
-	order  []string
-}
-
-func newCache() *cache { return &cache{bodies: map[string][]byte{}} }
-
-func (c *cache) get(tag string) ([]byte, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	body, ok := c.bodies[tag]
-	return body, ok
-}
-
-func (c *cache) put(tag string, body []byte) {
-	if len(body) > cacheBytes {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.bodies[tag]; ok {
-		return
-	}
-	if len(c.order) == cacheEntries {
-		delete(c.bodies, c.order[0])
-		c.order = c.order[1:]
-	}
-	c.bodies[tag] = body
-	c.order = append(c.order, tag)
 }

@@ -16,6 +16,13 @@ type Row struct {
 // Breakdown answers with the dimension's values, those with most visitors
 // first, then most pageviews, then in the order of their bytes.
 func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *Dimension) ([]Row, error) {
+	if overviewHas(&q, d) {
+		o, err := e.overview(ctx, files, &q, q.Range, true)
+		if err != nil {
+			return nil, err
+		}
+		return o.table(&q, d), nil
+	}
 	rows := []Row{} // an empty table is [] in JSON
 	err := e.run(ctx, files, q.SiteID, compileBreakdown(q, d), func(scan func(...any) error) error {
 		var value *string

@@ -107,8 +107,16 @@ func (p *plan) visitRows(b *builder, dims ...*Dimension) statement {
 	for _, f := range p.visit {
 		all = appendNew(all, f.dimension)
 	}
+	s.text = "WITH people AS (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv, " +
+		p.hit(b) + " AS selected" + exprs(all) + " FROM events WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		p.visitsOfPeople(b, all)
+	return s
+}
+
+// visitsOfPeople defines numbered and visits over the relation people.
+func (p *plan) visitsOfPeople(b *builder, dims []*Dimension) string {
 	var values strings.Builder
-	for _, d := range all {
+	for _, d := range dims {
 		switch d.scope {
 		case ofVisit:
 			values.WriteString(", arg_min_null(" + d.column() + ", k) AS " + d.column())
@@ -119,16 +127,13 @@ func (p *plan) visitRows(b *builder, dims ...*Dimension) statement {
 		}
 	}
 	gap := b.arg(visitGap.Microseconds()) + "::BIGINT"
-	s.text = "WITH people AS (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv, " +
-		p.hit(b) + " AS selected" + exprs(all) + " FROM events WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
-		" marked AS (SELECT *, selected AND " + p.inRange(b, "t") + " AS hit," +
+	return " marked AS (SELECT *, selected AND " + p.inRange(b, "t") + " AS hit," +
 		" visitor_id IS NULL OR coalesce(t - lag(t) OVER w > " + gap + ", true) AS starts FROM people WINDOW w AS (PARTITION BY visitor_id ORDER BY k))," +
 		" numbered AS (SELECT *, count(*) FILTER (starts) OVER (PARTITION BY visitor_id ORDER BY k ROWS UNBOUNDED PRECEDING) AS visit FROM marked)," +
 		" visits AS (SELECT visitor_id, visit, min(t) AS began, max(t) AS ended," +
 		" count(*) FILTER (pv) AS views, count(*) FILTER (NOT pv) AS others," +
 		" count(*) FILTER (hit) AS hits, count(*) FILTER (hit AND pv) AS hit_views" + values.String() +
 		" FROM numbered GROUP BY visitor_id, visit)"
-	return s
 }
 
 // visitHit is the condition on a row of visits that the visit was selected.

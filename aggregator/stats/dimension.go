@@ -34,8 +34,12 @@ type Dimension struct {
 
 // The dimensions that other answers than a breakdown name.
 var (
-	pages   = &Dimension{"pages", "pathname", ofView, Unknown}
-	sources = &Dimension{"sources", "source", ofVisit, direct}
+	pages     = &Dimension{"pages", "pathname", ofView, Unknown}
+	sources   = &Dimension{"sources", "source", ofVisit, direct}
+	countries = &Dimension{"countries", "country_code", ofEvent, Unknown}
+	browsers  = &Dimension{"browsers", "browser", ofEvent, Unknown}
+	systems   = &Dimension{"os", "os", ofEvent, Unknown}
+	devices   = &Dimension{"devices", "device_type", ofEvent, Unknown}
 )
 
 // dimensions is the registry. The expressions are the only source of column
@@ -48,15 +52,15 @@ var dimensions = []*Dimension{
 	{"referrers", "referrer_domain", ofVisit, direct},
 	sources,
 	{"channels", "channel", ofVisit, Unknown},
-	{"countries", "country_code", ofEvent, Unknown},
+	countries,
 	{"regions", "country_code || '-' || region", ofEvent, Unknown},
 	{"cities", "city", ofEvent, Unknown},
 	{"languages", "language", ofEvent, Unknown},
-	{"browsers", "browser", ofEvent, Unknown},
+	browsers,
 	{"browser-versions", "browser || ' ' || browser_version", ofEvent, Unknown},
-	{"os", "os", ofEvent, Unknown},
+	systems,
 	{"os-versions", "os || ' ' || os_version", ofEvent, Unknown},
-	{"devices", "device_type", ofEvent, Unknown},
+	devices,
 	{"screen-sizes", "screen_size", ofEvent, Unknown},
 	{"utm-sources", "utm_source", ofVisit, Unknown},
 	{"utm-mediums", "utm_medium", ofVisit, Unknown},

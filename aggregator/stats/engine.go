@@ -6,14 +6,24 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/duck"
+	"github.com/eider-analytics/eider/aggregator/flight"
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
 
 // Engine answers questions. It is safe for concurrent use.
-type Engine struct{ db *duck.DB }
+type Engine struct {
+	db        *duck.DB
+	overviews *flight.Group[*overview]
+}
+
+// keptOverviews are for the next tab that opens, and for questions that the
+// dashboard asks a moment later than the others.
+const keptOverviews = 8
 
 // NewEngine makes an engine that asks db.
-func NewEngine(db *duck.DB) *Engine { return &Engine{db: db} }
+func NewEngine(db *duck.DB) *Engine {
+	return &Engine{db: db, overviews: flight.New[*overview](keptOverviews)}
+}
 
 // Began is when the site's first event happened, zero if there is none.
 func Began(files []lake.File, siteID string) time.Time {

@@ -35,6 +35,13 @@ func (e *Engine) Main(ctx context.Context, files []lake.File, q Query) (Main, er
 // visitSums are what the numbers of visits are made of.
 type visitSums struct{ visits, views, bounces, micros int64 }
 
+func (s *visitSums) add(t visitSums) {
+	s.visits += t.visits
+	s.views += t.views
+	s.bounces += t.bounces
+	s.micros += t.micros
+}
+
 // into fills in the means, which no visits have none of.
 func (s visitSums) into(t *Totals) {
 	t.Visits = s.visits
@@ -48,6 +55,13 @@ func (s visitSums) into(t *Totals) {
 }
 
 func (e *Engine) totals(ctx context.Context, files []lake.File, q Query, r Range) (Totals, error) {
+	if overviewHas(&q, nil) {
+		o, err := e.overview(ctx, files, &q, r, r == q.Range)
+		if err != nil {
+			return Totals{}, err
+		}
+		return o.totals, nil
+	}
 	var t Totals
 	var sums visitSums
 	err := e.run(ctx, files, q.SiteID, compileTotals(q, r), func(scan func(...any) error) error {
@@ -61,12 +75,17 @@ func compileTotals(q Query, r Range) statement {
 	b := &builder{}
 	p := newPlan(q, r)
 	s := p.visitRows(b)
-	counted := "FILTER (visitor_id IS NOT NULL AND " + p.inRange(b, "began") + ")"
-	s.text += " SELECT count(DISTINCT visitor_id), coalesce(sum(hit_views), 0)::BIGINT, count(*) " + counted + "," +
-		" coalesce(sum(views) " + counted + ", 0)::BIGINT," +
-		" coalesce(sum((views = 1 AND others = 0)::INTEGER) " + counted + ", 0)::BIGINT," +
-		" coalesce(sum(ended - began) " + counted + ", 0)::BIGINT" +
-		" FROM visits WHERE " + p.visitHit(b)
+	s.text += " SELECT " + visitSumColumns(p.inRange(b, "began")) + " FROM visits WHERE " + p.visitHit(b)
 	s.args = b.args
 	return s
+}
+
+// visitSumColumns are visitors, pageviews and the visitSums over visits, of
+// which those count that began in the range.
+func visitSumColumns(inRange string) string {
+	counted := "FILTER (visitor_id IS NOT NULL AND " + inRange + ")"
+	return "count(DISTINCT visitor_id), coalesce(sum(hit_views), 0)::BIGINT, count(*) " + counted + "," +
+		" coalesce(sum(views) " + counted + ", 0)::BIGINT," +
+		" coalesce(sum((views = 1 AND others = 0)::INTEGER) " + counted + ", 0)::BIGINT," +
+		" coalesce(sum(ended - began) " + counted + ", 0)::BIGINT"
 }

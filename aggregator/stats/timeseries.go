@@ -17,7 +17,15 @@ type Point struct {
 
 // Timeseries answers with every bucket of the range, in order.
 func (e *Engine) Timeseries(ctx context.Context, files []lake.File, q Query) ([]Point, error) {
-	return e.series(ctx, files, q, newChart(q.Range, q.Interval))
+	c := newChart(q.Range, q.Interval)
+	if overviewHas(&q, nil) && q.Interval == defaultInterval(q.Range) {
+		o, err := e.overview(ctx, files, &q, q.Range, true)
+		if err != nil {
+			return nil, err
+		}
+		return c.points(o.series), nil
+	}
+	return e.series(ctx, files, q, c)
 }
 
 func (e *Engine) series(ctx context.Context, files []lake.File, q Query, c chart) ([]Point, error) {
@@ -32,12 +40,17 @@ func (e *Engine) series(ctx context.Context, files []lake.File, q Query, c chart
 	if err != nil {
 		return nil, err
 	}
+	return c.points(found), nil
+}
+
+// points are all buckets in order, with what was found of them.
+func (c *chart) points(found map[int64]Point) []Point {
 	points := make([]Point, len(c.buckets))
 	for i, b := range c.buckets {
 		points[i] = found[b.key]
 		points[i].Date = b.date
 	}
-	return points, nil
+	return points
 }
 
 func compileTimeseries(q Query, c *chart) statement {

@@ -1,0 +1,212 @@
+package stats
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+)
+
+// overview holds the answers that one pass over a range's events gives
+// together: those that the dashboard asks for at once.
+type overview struct {
+	totals Totals
+	series map[int64]Point // by bucket, of the range's default interval
+	tables map[*Dimension][]Row
+}
+
+// overviewDimensions are the tables of an overview. A visitor has one value of
+// each nearly always, which is what makes the one pass fast.
+var overviewDimensions = []*Dimension{sources, browsers, systems, devices, countries}
+
+// overviewRows is how many rows an overview keeps of each table.
+const overviewRows = maxLimit
+
+// overviewHas reports whether an overview answers the query, and the table of d
+// if there is one.
+func overviewHas(q *Query, d *Dimension) bool {
+	return len(q.Filters) == 0 && (d == nil || slices.Contains(overviewDimensions, d) && q.Offset+q.Limit <= overviewRows)
+}
+
+// overview makes the overview of a range, or returns the one that is being
+// made or was made of the same files.
+func (e *Engine) overview(ctx context.Context, files []lake.File, q *Query, r Range, whole bool) (*overview, error) {
+	relevant := Relevant(files, q.SiteID, r.From-Margin.Microseconds(), r.To+Margin.Microseconds())
+	h := fnv.New128a()
+	for i := range relevant {
+		_, _ = h.Write([]byte(relevant[i].Path + "\n"))
+	}
+	key := fmt.Sprintf("%s %s %d %d %t %x", q.SiteID, r.Zone, r.From, r.To, whole, h.Sum(nil))
+	return e.overviews.Do(ctx, key, func(ctx context.Context) (*overview, error) {
+		return e.makeOverview(ctx, relevant, q.SiteID, r, whole)
+	})
+}
+
+func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID string, r Range, whole bool) (*overview, error) {
+	o := &overview{series: map[int64]Point{}, tables: map[*Dimension][]Row{}}
+	type line struct {
+		Row
+		unknown bool
+	}
+	lines := make([][]line, len(overviewDimensions))
+	var visits visitSums
+	err := e.run(ctx, files, siteID, compileOverview(r, whole), func(scan func(...any) error) error {
+		var part int
+		var value *string
+		var key, visitors, pageviews int64
+		var sums visitSums
+		if err := scan(&part, &value, &key, &visitors, &pageviews, &sums.visits, &sums.views, &sums.bounces, &sums.micros); err != nil {
+			return err
+		}
+		switch part {
+		case partTotals:
+			o.totals.Visitors += visitors
+			o.totals.Pageviews += pageviews
+			visits.add(sums)
+		case partSeries:
+			o.series[key] = Point{Visitors: visitors, Pageviews: pageviews}
+		default:
+			n := part - partTables
+			lines[n] = append(lines[n], line{Row{overviewDimensions[n].label(value), visitors, pageviews}, value == nil})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	visits.into(&o.totals)
+	// The parts come mixed, each in the order in which it was finished.
+	for n, list := range lines {
+		slices.SortFunc(list, func(a, b line) int {
+			return cmp.Or(cmp.Compare(b.Visitors, a.Visitors), cmp.Compare(b.Pageviews, a.Pageviews),
+				compareBool(a.unknown, b.unknown), cmp.Compare(a.Value, b.Value))
+		})
+		rows := make([]Row, len(list))
+		for i := range list {
+			rows[i] = list[i].Row
+		}
+		o.tables[overviewDimensions[n]] = rows
+	}
+	return o, nil
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// table is the part of a table that a query asks for.
+func (o *overview) table(q *Query, d *Dimension) []Row {
+	rows := o.tables[d]
+	rows = rows[min(q.Offset, len(rows)):]
+	return append([]Row{}, rows[:min(q.Limit, len(rows))]...)
+}
+
+// The parts of an overview's rows.
+const (
+	partTotals = iota
+	partSeries
+	partTables // and the following ones, in the order of overviewDimensions
+)
+
+// compileOverview is the SQL of an overview; whole = false leaves out all but
+// the totals.
+//
+// One pass groups the events by visitor. Most visitors made one visit (`one`),
+// within one bucket of the chart (`bucketed`), and have one value of each
+// dimension (`same`): for such a question such a visitor is one row, and no
+// distinct count is needed. The events of the others are read a second time and
+// counted by the definitions that every other question uses.
+func compileOverview(r Range, whole bool) statement {
+	b := &builder{}
+	p := newPlan(Query{}, r)
+	margin := Margin.Microseconds()
+	s := statement{from: r.From - margin, to: r.To + margin}
+	var dims []*Dimension
+	var c chart
+	bucketed := "true"
+	if whole {
+		dims = overviewDimensions
+		c = newChart(r, defaultInterval(r))
+		bucketed = "known AND (" + c.sql(b, "began") + ") = (" + c.sql(b, "ended") + ")"
+	}
+	values, same, combined := visitorValues(dims)
+	s.text = "WITH seen AS NOT MATERIALIZED (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv" +
+		exprs(dims) + combined + " FROM events WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		// known: somebody whose events all lie in the range.
+		" visitors AS MATERIALIZED (SELECT *, known AND ended - began <= " + b.arg(visitGap.Microseconds()) + "::BIGINT AS one, " +
+		bucketed + " AS bucketed FROM (SELECT *, visitor_id IS NOT NULL AND " + p.inRange(b, "began") + " AND " + p.inRange(b, "ended") +
+		" AS known, " + same + " AS same FROM (SELECT visitor_id, min(t) AS began, max(t) AS ended, count(*) AS events," +
+		" count(*) FILTER (pv) AS views" + values + " FROM seen GROUP BY visitor_id)))," +
+		" others AS MATERIALIZED (SELECT seen.*, one, bucketed, known AND same AS same, " + p.inRange(b, "t") + " AS hit FROM seen JOIN" +
+		" (SELECT visitor_id AS visitor, known, same, one, bucketed FROM visitors WHERE NOT (known AND same AND one AND bucketed))" +
+		" ON visitor_id IS NOT DISTINCT FROM visitor)," +
+		" people AS (SELECT * EXCLUDE (hit), true AS selected FROM others WHERE NOT one)," +
+		p.visitsOfPeople(b, dims) + " " + strings.Join(overviewParts(b, &p, dims, &c), " UNION ALL ")
+	s.args = b.args
+	return s
+}
+
+// visitorValues are the columns of a visitor's values: of a dimension of the
+// visit the first one, of the others any. same tells whether the visitor has
+// one combination of them, by the hash that combined adds to each event.
+func visitorValues(dims []*Dimension) (values, same, combined string) {
+	var text strings.Builder
+	var columns []string
+	for _, d := range dims {
+		col := d.column()
+		if d.ofVisits() {
+			text.WriteString(", arg_min_null(" + col + ", k) AS " + col)
+			continue
+		}
+		text.WriteString(", first(" + col + ") AS " + col)
+		columns = append(columns, "("+d.expr+")")
+	}
+	if len(columns) == 0 {
+		return text.String(), "true", ""
+	}
+	return text.String() + ", min(combined) AS least, max(combined) AS greatest",
+		"least = greatest", ", hash(" + strings.Join(columns, ", ") + ") AS combined"
+}
+
+// overviewParts are the SELECTs whose rows make an overview: part, value, key,
+// visitors, pageviews and the sums of the visits. Totals come in two rows, of
+// visitors with one visit and of the others.
+func overviewParts(b *builder, p *plan, dims []*Dimension, c *chart) []string {
+	const noSums = ", 0::BIGINT, 0::BIGINT, 0::BIGINT, 0::BIGINT"
+	part := func(n int, value, key string) string { return fmt.Sprintf("SELECT %d, %s, %s", n, value, key) }
+	parts := []string{
+		part(partTotals, "NULL", "0::BIGINT") + ", count(*), coalesce(sum(views), 0)::BIGINT, count(*), coalesce(sum(views), 0)::BIGINT," +
+			" count(*) FILTER (views = 1 AND events = 1), coalesce(sum(ended - began), 0)::BIGINT FROM visitors WHERE one",
+		part(partTotals, "NULL", "0::BIGINT") + ", " + visitSumColumns(p.inRange(b, "began")) + " FROM visits WHERE hits > 0",
+	}
+	if len(c.spans) > 0 {
+		parts = append(parts, part(partSeries, "NULL", "key")+", sum(visitors)::BIGINT, sum(pageviews)::BIGINT"+noSums+
+			" FROM (SELECT "+c.sql(b, "began")+" AS key, count(*) AS visitors, sum(views) AS pageviews FROM visitors WHERE bucketed GROUP BY key"+
+			" UNION ALL SELECT "+c.sql(b, "t")+" AS key, count(DISTINCT visitor_id), count(*) FILTER (pv)"+
+			" FROM others WHERE hit AND NOT bucketed GROUP BY key) GROUP BY key")
+	}
+	for n, d := range dims {
+		value := d.column() + " AS value"
+		rows := "SELECT " + value + ", count(*) AS visitors, sum(views) AS pageviews FROM visitors WHERE known AND same GROUP BY value" +
+			" UNION ALL SELECT " + value + ", count(DISTINCT visitor_id), count(*) FILTER (pv) FROM others WHERE hit AND NOT same GROUP BY value"
+		if d.ofVisits() {
+			rows = "SELECT " + value + ", count(*) AS visitors, sum(views) AS pageviews FROM visitors WHERE one GROUP BY value" +
+				" UNION ALL SELECT " + value + ", count(DISTINCT visitor_id), sum(hit_views) FROM visits WHERE hits > 0 GROUP BY value"
+		}
+		parts = append(parts, part(partTables+n, "value", "0::BIGINT")+", visitors, pageviews"+noSums+
+			" FROM (SELECT value, sum(visitors)::BIGINT AS visitors, sum(pageviews)::BIGINT AS pageviews FROM ("+rows+")"+
+			" GROUP BY value ORDER BY visitors DESC, pageviews DESC, value NULLS LAST LIMIT "+b.arg(overviewRows)+")")
+	}
+	return parts
+}
