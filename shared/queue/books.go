@@ -48,9 +48,10 @@ func (q *Queue) Capture(n uint64) { q.books.captured.Add(n) }
 
 // Discard counts n captured events as dropped. It costs an atomic addition.
 func (q *Queue) Discard(n uint64, r shared.DropReason) {
-	if r < shared.NumDropReasons {
-		q.books.dropped[r].Add(n)
+	if r >= shared.NumDropReasons {
+		r = shared.DropError
 	}
+	q.books.dropped[r].Add(n)
 }
 
 // Counters returns the books as of one moment: they balance.

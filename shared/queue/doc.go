@@ -18,7 +18,7 @@
 // DESIGN.md says how; docs/formats/wal.md has the bytes.
 //
 // Failpoints: queue.append.begin, queue.append.written, queue.sync.before,
-// queue.sync.after, queue.rotate.before_open, queue.rotate.opened,
+// queue.sync.after, queue.sync.fail (error), queue.rotate.before_open, queue.rotate.opened,
 // queue.rotate.switched, queue.seal.copied, queue.seal.renamed,
 // queue.seal.disposed, queue.remove.before, queue.remove.after,
 // queue.checkpoint.before, queue.checkpoint.after.

@@ -46,7 +46,7 @@ func (l *Log) writable(n int) (*segment, error) {
 		return nil, err
 	}
 	l.retire(l.active)
-	s := &segment{serial: l.serialOf(w), dir: w.dir, w: w, file: w.log, first: l.next, next: l.next, size: footprint(l.cfg.SegmentSize)}
+	s := &segment{serial: w.serial, dir: w.dir, w: w, file: w.log, first: l.next, next: l.next, size: footprint(l.cfg.SegmentSize)}
 	l.active = s
 	l.segs = append(l.segs, s)
 	failpoint.Hit("queue.rotate.switched")
@@ -109,10 +109,10 @@ func (l *Log) openWriter() (*writer, error) {
 		return nil, l.degradedOr(ErrNoSpace)
 	}
 	l.serial++
-	dir := filepath.Join(l.cfg.Dir, segmentsDir, segmentName(l.serial))
+	root, serial := filepath.Join(l.cfg.Dir, segmentsDir), l.serial
 	l.mu.Unlock()
 	failpoint.Hit("queue.rotate.before_open")
-	w, err := createWriter(dir, l.cfg.SegmentSize, l.cfg.UnsafeFS, l.log)
+	w, err := createWriter(root, serial, l.cfg.SegmentSize, l.cfg.UnsafeFS, l.log)
 	failpoint.Hit("queue.rotate.opened")
 	l.mu.Lock()
 	if err != nil {
@@ -125,17 +125,11 @@ func (l *Log) openWriter() (*writer, error) {
 	return w, nil
 }
 
-func (l *Log) serialOf(w *writer) uint64 {
-	var n uint64
-	_, _ = fmt.Sscanf(filepath.Base(w.dir), "%d", &n)
-	return n
-}
-
 // makeRoom sees to it that need bytes may be taken, giving up what is kept
 // only out of grace. l.mu is held and given up meanwhile.
 func (l *Log) makeRoom(need int64) error {
 	for {
-		free, _, err := volumeSpace(l.cfg.Dir)
+		free, total, err := volumeSpace(l.cfg.Dir)
 		switch {
 		case err != nil && errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("the directory %s was removed: reload to begin a new one", l.cfg.Dir)
@@ -143,7 +137,7 @@ func (l *Log) makeRoom(need int64) error {
 			return err
 		case l.cfg.MaxSize > 0 && l.size() > l.cfg.MaxSize: // counts what is being opened
 			err = ErrFull
-		case free-need < l.cfg.ReserveFree:
+		case total > 0 && free-need < l.cfg.ReserveFree: // some volumes don't tell
 			err = ErrNoSpace
 		default:
 			return nil
@@ -186,6 +180,11 @@ func (l *Log) remove(s *segment) error {
 		return err
 	}
 	failpoint.Hit("queue.remove.before")
+	l.readMu.Lock()
+	if l.cache.s == s { // an open file keeps its space
+		l.cache.drop()
+	}
+	l.readMu.Unlock()
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("remove segment: %w", err)
 	}

@@ -245,25 +245,34 @@ func TestASyncThatFailedIsMadeUpFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, data := range []string{"one", "two"} {
+	for _, data := range []string{"one", "never on disk", "two"} {
 		if _, err := l.Append(1, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.mu.Lock()
 	l.active.suspect = true // as after an error
+	it := l.active.items[1]
+	_, err = l.active.file.WriteAt([]byte("gone"), it.from+40) // a page that the disk has not taken
 	l.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Sync(); err == nil {
 		t.Fatal("a suspect segment was taken for durable")
 	}
-	waitFor(t, func() bool { return l.Sync() == nil && l.Synced() == 3 })
+	waitFor(t, func() bool { return l.Sync() == nil && l.Synced() == 4 })
 	if _, err := l.Append(1, []byte("three")); err != nil {
 		t.Fatal(err)
 	}
-	for pos, want := range []string{"one", "two", "three"} {
-		if rec, err := l.Read(uint64(pos) + 1); err != nil || string(rec.Data) != want {
+	for pos, want := range map[uint64]string{1: "one", 3: "two", 4: "three"} {
+		if rec, err := l.Read(pos); err != nil || string(rec.Data) != want {
 			t.Fatalf("%q, %v", rec.Data, err)
 		}
+	}
+	var hole *HoleError
+	if _, err := l.Read(2); !errors.As(err, &hole) || hole.First != 2 || hole.Last != 2 || hole.Reason != HoleCorruption {
+		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

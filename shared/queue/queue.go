@@ -297,6 +297,7 @@ func (q *Queue) syncRegularly() {
 
 // sync makes everything written durable and wakes readers.
 func (q *Queue) sync() {
+	q.saveCounters()
 	before := q.l.Synced()
 	if err := q.l.Sync(); err != nil {
 		return // the log has noted it, and tries again
@@ -307,7 +308,6 @@ func (q *Queue) sync() {
 		q.changed = make(chan struct{})
 		q.changedMu.Unlock()
 	}
-	q.saveCounters()
 }
 
 // Close writes what is open, makes it durable and lets the directory go. It

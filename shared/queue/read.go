@@ -140,14 +140,14 @@ func (l *Log) damagedAt(pos uint64, cause error) error {
 		l.mu.Unlock()
 		return err
 	}
-	items := s.items
+	items, next := s.items, s.next
 	l.mu.Unlock()
 	l.readMu.Lock()
 	if l.cache.s == s {
 		items = l.cache.items
 	}
 	l.readMu.Unlock()
-	h := hole{first: pos, last: s.next - 1, reason: HoleCorruption, time: time.Now().UnixMicro()}
+	h := hole{first: pos, last: next - 1, reason: HoleCorruption, time: time.Now().UnixMicro()}
 	if it, ok := find(items, pos); ok {
 		h.first, h.last = it.first, it.next-1
 	} else {
@@ -233,12 +233,14 @@ func (l *Log) shutdown() error {
 	}
 	l.closed = true
 	l.retire(l.active)
-	spare := l.spare
-	l.spare = nil
 	l.keeper.Broadcast()
 	l.mu.Unlock()
 	close(l.stop)
 	<-l.done
+	l.mu.Lock()
+	spare := l.spare // the keeper may have been opening it
+	l.spare = nil
+	l.mu.Unlock()
 	if spare != nil { // empty: nothing of it is needed
 		err = errors.Join(err, spare.dispose(), os.RemoveAll(spare.dir))
 	}

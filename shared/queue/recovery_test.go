@@ -524,7 +524,7 @@ func TestScanIgnoresWhatOnlyLooksLikeARecord(t *testing.T) {
 
 func FuzzScanLog(f *testing.F) {
 	dir := f.TempDir()
-	w, err := createWriter(filepath.Join(dir, "w"), minSegment, false, discardLogger)
+	w, err := createWriter(dir, 1, minSegment, false, discardLogger)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -23,7 +23,7 @@ const (
 	maxPending = 32
 )
 
-// open is a batch that is being filled.
+// openBatch is a batch that is being filled, or that waits to be written.
 type openBatch struct {
 	raw   []byte
 	count uint64

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -112,9 +114,17 @@ func indexBytes(b []byte) (items []item, end int64, damaged bool) {
 // leaves either the log or the copy, complete.
 func (l *Log) seal(s *segment) error {
 	tmp := s.sealedPath() + tmpSuffix
-	if err := copyLog(tmp, s.file, s.w.used, s.suspect, s.items); err != nil {
+	write := func(dst *os.File) error { return copyLog(dst, s.file, s.w.used) }
+	if s.suspect {
+		write = func(dst *os.File) error { return salvage(dst, s.file, s.items) }
+	}
+	if err := writeSealed(tmp, write); err != nil {
 		os.Remove(tmp)
 		return fmt.Errorf("seal segment %d: %w", s.serial, spaceError(err))
+	}
+	missing, err := missingFrom(tmp, s)
+	if err != nil {
+		return fmt.Errorf("seal segment %d: %w", s.serial, err)
 	}
 	failpoint.Hit("queue.seal.copied")
 	if err := errors.Join(os.Rename(tmp, s.sealedPath()), syncDir(s.dir)); err != nil {
@@ -128,8 +138,14 @@ func (l *Log) seal(s *segment) error {
 	l.mu.Lock()
 	s.items, s.dirty, s.suspect = nil, false, false
 	s.size = w.used
+	for _, it := range missing {
+		l.addHole(hole{first: it.first, last: it.next - 1, reason: HoleCorruption, time: time.Now().UnixMicro()})
+	}
 	l.mu.Unlock()
-	err := errors.Join(w.dispose(), tidy(s.dir))
+	if len(missing) > 0 {
+		l.log.Error("records did not survive a failing disk and count as lost", zap.String("segment", s.dir), zap.Int("records", len(missing)))
+	}
+	err = errors.Join(w.dispose(), tidy(s.dir))
 	failpoint.Hit("queue.seal.disposed")
 	if err != nil {
 		return fmt.Errorf("let go of segment %d: %w", s.serial, err)
@@ -137,32 +153,59 @@ func (l *Log) seal(s *segment) error {
 	return nil
 }
 
-// copyLog writes the first n bytes of src to a new, durable file. check reads
-// the copy back: after a failed sync the pages may not be what was written.
-func copyLog(path string, src *os.File, n int64, check bool, items []item) error {
-	dst, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+// writeSealed makes a file durable that write fills.
+func writeSealed(path string, write func(*os.File) error) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer dst.Close()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{dst}, io.NewSectionReader(src, 0, n), make([]byte, 256<<10)); err != nil {
+	if err = write(f); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// copyLog copies the first n bytes of src. The writer is hidden from io.Copy,
+// so that blocks are never shared with a file that is about to be emptied.
+func copyLog(dst io.Writer, src io.ReaderAt, n int64) error {
+	_, err := io.CopyBuffer(struct{ io.Writer }{dst}, io.NewSectionReader(src, 0, n), make([]byte, 256<<10))
+	return err
+}
+
+// salvage copies what can be read of a log whose disk has failed, record by
+// record.
+func salvage(dst io.Writer, src io.ReaderAt, items []item) error {
+	if _, err := dst.Write(make([]byte, logHeader)); err != nil {
 		return err
 	}
-	if err := dst.Sync(); err != nil {
-		return err
-	}
-	if !check {
-		return nil
-	}
-	got, _, _, err := indexOf(path)
 	for _, it := range items {
-		if err == nil {
-			if have, ok := find(got, it.first); !ok || have.next != it.next || have.from != it.from {
-				err = fmt.Errorf("%w: position %d does not survive", errDamaged, it.first)
-			}
+		b := make([]byte, it.to-it.from)
+		if _, err := src.ReadAt(b, it.from); err != nil {
+			continue // missingFrom finds that it is not there
+		}
+		if _, err := dst.Write(b); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
+}
+
+// missingFrom lists the records of a segment that a copy of it lacks. Only
+// after a failed write or sync is there reason to look.
+func missingFrom(path string, s *segment) (missing []item, err error) {
+	if !s.suspect {
+		return nil, nil
+	}
+	got, _, _, err := indexOf(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range s.items {
+		if have, ok := find(got, it.first); !ok || have.first != it.first || have.next != it.next {
+			missing = append(missing, it)
+		}
+	}
+	return missing, nil
 }
 
 // tidy removes what Badger leaves beside a sealed log. That the log is there

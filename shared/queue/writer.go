@@ -22,6 +22,7 @@ import (
 type writer struct {
 	db       *badger.DB
 	dir      string
+	serial   uint64
 	log      *os.File // our own descriptor of the memtable's log
 	capacity int64    // bytes that entries may take
 	used     int64    // offset behind the last entry
@@ -77,10 +78,11 @@ func badgerOptions(dir string, capacity int64, log *zap.Logger) badger.Options {
 		WithLogger(badgerLogger{log})
 }
 
-// createWriter makes dir and opens a new Badger directory in it whose files
+// createWriter makes the directory of the segment serial below root and opens a new Badger directory in it whose files
 // have their space set aside. It returns ErrNoSpace wrapped where the volume
 // is full; nothing is left behind then.
-func createWriter(dir string, capacity int64, unsafeFS bool, log *zap.Logger) (w *writer, err error) {
+func createWriter(root string, serial uint64, capacity int64, unsafeFS bool, log *zap.Logger) (w *writer, err error) {
+	dir := filepath.Join(root, segmentName(serial))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, spaceError(err)
 	}
@@ -98,7 +100,7 @@ func createWriter(dir string, capacity int64, unsafeFS bool, log *zap.Logger) (w
 	if err := probeDescriptors(dir); err != nil {
 		return nil, err
 	}
-	w = &writer{dir: dir, capacity: capacity, used: logHeader}
+	w = &writer{dir: dir, serial: serial, capacity: capacity, used: logHeader}
 	err = guard("open badger", func() error {
 		w.db, err = badger.OpenManaged(badgerOptions(dir, capacity, log))
 		return err
