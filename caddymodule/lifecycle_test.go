@@ -329,3 +329,19 @@ func TestStopShipsTheLastRequests(t *testing.T) {
 		t.Errorf("%d of %d events were shipped by the stop", got, n)
 	}
 }
+
+// Without a token nothing is shipped, which is said, and nothing is lost.
+func TestWithoutTokenEventsWait(t *testing.T) {
+	t.Setenv("EIDER_EDGE_TOKEN", "")
+	e := newEdge(t)
+	e.token = "{env.EIDER_EDGE_TOKEN}"
+	e.load(pageSite)
+	e.get("/")
+	eventually(t, "the event in the queue", func() bool { return e.metrics()["eider_edge_queue_oldest_age_seconds"] > 0 })
+	if log := readFile(t, e.logFile()); !strings.Contains(log, "EIDER_EDGE_TOKEN") {
+		t.Error("the log does not say what to set")
+	}
+	e.token = edgeToken
+	e.load(pageSite)
+	e.agg.wait(t, 1)
+}

@@ -104,8 +104,8 @@ func oneIf(on bool) float64 {
 
 // allSites lists the sites' counters in order, `_other` among them.
 func (rt *runtime) allSites() []*site {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
+	rt.sitesMu.Lock()
+	defer rt.sitesMu.Unlock()
 	all := []*site{rt.other}
 	for _, s := range rt.sites {
 		all = append(all, s)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -26,32 +27,45 @@ func resultsOf(s *site) map[shared.Result]uint64 {
 // A panic of ours, wherever it strikes, costs the event and nothing else.
 func TestOurPanicsFailNoRequest(t *testing.T) {
 	for name, upset := range map[string]func(*Handler){
-		"before": func(h *Handler) { h.exclude = pathRules{{kind: pathPrefix}}; h.rt.other = nil },
-		"judge":  func(h *Handler) { h.rt.isBot = func(string) bool { panic("bot") } },
-		"ring":   func(h *Handler) { h.rt.ring = nil },
+		"before the request": func(h *Handler) { h.hosts.table.Store(&hostTable{fixed: &site{}}) }, // nothing to count in
+		"in the judgement":   func(h *Handler) { h.rt.isBot = func(string) bool { panic("bot") } },
+		"in the ring":        func(h *Handler) { h.rt.ring = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := benchHandler(t)
-			other := h.rt.other
 			upset(h)
-			if name == "before" {
-				h.Site, h.server = "", nil
-				h.hosts.table.Store(&hostTable{byHost: nil})
-				h.rt.other = other
-				h.rt.isBot = nil
-				h.exclude = nil
-			}
-			r, _ := benchRequest("/page", true)
-			w := httptest.NewRecorder()
-			err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-				w.Header().Set("Content-Type", "text/html")
-				_, err := io.WriteString(w, "served")
-				return err
-			}))
-			if err != nil || w.Body.String() != "served" {
-				t.Fatalf("%v %q", err, w.Body)
+			for _, path := range []string{"/page", "/admin/excluded"} {
+				r, _ := benchRequest(path, true)
+				w := httptest.NewRecorder()
+				err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+					w.Header().Set("Content-Type", "text/html")
+					_, err := io.WriteString(w, "served")
+					return err
+				}))
+				if err != nil || w.Body.String() != "served" {
+					t.Fatalf("%v %q", err, w.Body)
+				}
 			}
 		})
+	}
+}
+
+// While a queue is opened, which can take seconds after a crash, or a shipper
+// is stopped, requests go on.
+func TestRequestsDoNotWaitForTheRuntime(t *testing.T) {
+	h := benchHandler(t)
+	h.rt.mu.Lock()
+	defer h.rt.mu.Unlock()
+	r, _ := benchRequest("/page", true)
+	done := make(chan error, 1)
+	go func() { done <- h.ServeHTTP(httptest.NewRecorder(), r, benchNext("text/html")) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the request waits")
 	}
 }
 

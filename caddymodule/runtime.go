@@ -52,8 +52,10 @@ type runtime struct {
 	queue     atomic.Pointer[queue.Queue] // nil until it is open
 	lastPanic atomic.Int64
 
+	sitesMu sync.Mutex // of its own: requests take it, and mu is held while the queue opens
+	sites   map[string]*site
+
 	mu       sync.Mutex
-	sites    map[string]*site
 	tenants  []tenant // configurations in force, the latest last
 	geoip    string
 	shipping *shipping
@@ -82,8 +84,8 @@ func newRuntime(dir string) *runtime {
 // site returns the counters of a site, the same ones for the same name through
 // every reload. Names come from configurations alone, which bounds them.
 func (rt *runtime) site(name string) *site {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
+	rt.sitesMu.Lock()
+	defer rt.sitesMu.Unlock()
 	s := rt.sites[name]
 	if s == nil {
 		s = newSite(name)
