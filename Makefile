@@ -83,7 +83,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 	done
 
 crash: dashboard ## kill both sides at every step and count what is left (RUNS, SEED)
-	go test -tags failpoint -count=1 -timeout 60m ./bench/crash -args -crash.runs $(RUNS) -crash.seed $(SEED)
+	go test -tags failpoint -count=1 -timeout 60m -parallel 4 ./bench/crash -args -crash.runs $(RUNS) -crash.seed $(SEED)
 
 bench: build ## run the Go benchmarks (BENCH, COUNT) and the CPU-per-request harness
 	@mkdir -p bench/results

@@ -88,7 +88,7 @@ func newRig(dir, bin string, o options) (*rig, error) {
 			"EIDER_EDGE_TOKEN=" + token, "EIDER_WITNESS=" + r.witness, settings,
 			"XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "HOME=" + dir,
 		},
-		ready: r.adminURL + "/metrics",
+		ready: r.caddyURL + "/healthz", // a health check is not recorded
 	}
 	return r, nil
 }

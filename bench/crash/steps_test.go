@@ -50,6 +50,7 @@ var aggregatorSteps = []step{
 	{name: "receive.decided", hits: 3},
 	{name: "receive.recorded", hits: 3},
 	{name: "receive.answering", hits: 3},
+	{name: "receive.ingested", hits: 3},
 	{name: "spool.appended", hits: 3},
 	{name: "spool.synced", hits: 3},
 	{name: "spool.trimmed", hits: 1},
