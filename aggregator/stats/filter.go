@@ -1,6 +1,9 @@
 package stats
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // operator is one of the closed list of comparisons.
 type operator uint8
@@ -29,6 +32,9 @@ const (
 func parseFilters(text string) ([]Filter, error) {
 	if text == "" {
 		return nil, nil
+	}
+	if !utf8.ValidString(text) {
+		return nil, invalid("filters", "is not UTF-8")
 	}
 	var filters []Filter
 	for _, part := range splitFilters(text) {
