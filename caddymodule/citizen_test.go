@@ -52,8 +52,9 @@ func rawAnswer(t testing.TB, addr, request string) string {
 // boundary parts the ranges of a body: drawn at random each time.
 var boundary = regexp.MustCompile(`[0-9a-f]{60}`)
 
-// With and without the module, the same requests get the same bytes.
-func TestAnswersAreByteIdentical(t *testing.T) {
+// variedSite returns a site's Caddyfile, with whatever is put at its head, that
+// answers in many ways: files, compressed, redirected, proxied, failing.
+func variedSite(t *testing.T) func(head string) string {
 	root := t.TempDir()
 	text := strings.Repeat("<p>eider eider eider</p>\n", 2000)
 	for name, content := range map[string]string{"page.html": text, "file.bin": text, "plain": text, "empty.html": ""} {
@@ -87,9 +88,9 @@ func TestAnswersAreByteIdentical(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
-	site := func(eider string) string {
+	return func(head string) string {
 		return `$ADDR {
-	` + eider + `
+	` + head + `
 	encode gzip
 	root ` + root + `
 	redir /moved /page.html
@@ -103,6 +104,10 @@ func TestAnswersAreByteIdentical(t *testing.T) {
 	}
 }`
 	}
+}
+
+// variedRequests are raw requests of every shape, hostile ones among them.
+func variedRequests() []string {
 	var requests []string
 	for _, path := range []string{
 		"/page.html", "/file.bin", "/plain", "/empty.html", "/missing", "/moved", "/short", "/", "/..%2f..%2fetc/passwd", "/%ff%fe", "/%00", "/a%0d%0ab",
@@ -124,7 +129,12 @@ func TestAnswersAreByteIdentical(t *testing.T) {
 		requests = append(requests, "GET /page.html HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
 	}
 	requests = append(requests, "GARBAGE that is no request at all\r\n\r\n", "GET http://other.example/page.html HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	return requests
+}
 
+// With and without the module, the same requests get the same bytes.
+func TestAnswersAreByteIdentical(t *testing.T) {
+	site, requests := variedSite(t), variedRequests()
 	e := newEdge(t)
 	e.load(site(""))
 	bare := make([]string, len(requests))

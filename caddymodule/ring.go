@@ -35,10 +35,11 @@ type ring struct {
 	reason   shared.DropReason // of these drops
 
 	wake chan struct{} // holds a token when the ring is not empty any more
+	half chan struct{} // holds a token when it is half full
 }
 
 func newRing(size int) *ring {
-	return &ring{slots: make([]shared.Observation, size), wake: make(chan struct{}, 1), reason: shared.DropError}
+	return &ring{slots: make([]shared.Observation, size), wake: make(chan struct{}, 1), half: make(chan struct{}, 1), reason: shared.DropError}
 }
 
 // push takes a copy of o, or counts a drop.
@@ -49,14 +50,22 @@ func (r *ring) push(o *shared.Observation) {
 		r.slots[(r.head+r.n)%len(r.slots)] = *o
 		r.n++
 	}
-	first := r.n == 1
+	first, half := r.n == 1, r.n == len(r.slots)/2
 	r.account(full)
 	r.mu.Unlock()
 	if first && !full {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+		signal(r.wake)
+	}
+	if half && !full {
+		signal(r.half)
+	}
+}
+
+// signal leaves a token in a channel that holds one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
