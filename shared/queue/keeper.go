@@ -159,7 +159,7 @@ func (l *Log) oldestTrimmed() *segment {
 		return nil
 	}
 	s := l.segs[0]
-	if s.w != nil || s.next > l.trim {
+	if !s.sealed || s.next > l.trim {
 		return nil
 	}
 	return s
@@ -198,10 +198,10 @@ func (l *Log) remove(s *segment) error {
 func (l *Log) DropOldest() (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.sealing) > 0 && !l.stuck() && !l.closed && (len(l.segs) == 0 || l.segs[0].w != nil) {
+	for len(l.sealing) > 0 && !l.stuck() && !l.closed && (len(l.segs) == 0 || !l.segs[0].sealed) {
 		l.keeper.Wait()
 	}
-	if len(l.segs) == 0 || l.segs[0].w != nil {
+	if len(l.segs) == 0 || !l.segs[0].sealed {
 		return 0, nil
 	}
 	s := l.segs[0]
@@ -267,6 +267,7 @@ func (l *Log) sealAll() (again bool) {
 		l.mu.Lock()
 		sealed := s.w == nil
 		if sealed {
+			s.sealed = true
 			l.sealing = l.sealing[1:]
 			l.note(nil)
 		} else {
@@ -321,7 +322,7 @@ func (l *Log) reclaim() {
 	now := time.Now()
 	var kept int64
 	for _, s := range l.segs {
-		if s.next > l.trim || s.w != nil {
+		if s.next > l.trim || !s.sealed {
 			break
 		}
 		if s.trimmedAt.IsZero() {

@@ -9,15 +9,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/eider-analytics/eider/shared"
 )
 
 func init() { roles["million"] = million }
-
-func allocated(fi os.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 512 }
 
 // resident is the process's resident memory and its highest, in bytes: heap,
 // mapped files and everything else.

@@ -33,7 +33,7 @@ func (l *Log) recover(c checkpoint, missing bool) error {
 			return fmt.Errorf("%w: %s holds %q, which is no segment: move it away", ErrForeign, root, e.Name())
 		}
 		l.serial = max(l.serial, serial)
-		s := &segment{serial: serial, dir: filepath.Join(root, e.Name())}
+		s := &segment{serial: serial, dir: filepath.Join(root, e.Name()), sealed: true}
 		items, size, err := adopt(s.dir, func(path string) {
 			l.log.Warn("segment has bytes that are no record", zap.String("path", path))
 		})

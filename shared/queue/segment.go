@@ -33,6 +33,7 @@ type segment struct {
 	items       []item // of a sealed segment: see readCache
 	dirty       bool   // has records that no sync has covered
 	suspect     bool   // a sync failed: only a copy can be trusted
+	sealed      bool   // the keeper is done with it: it may be removed
 	trimmedAt   time.Time
 
 	// mu is held for reading while file is in use, and for writing while it is
