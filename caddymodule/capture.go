@@ -161,7 +161,9 @@ func cloneText(o *shared.Observation) {
 	total := 0
 	for i := range fields {
 		f := &fields[i]
-		*f.text = cut(*f.text, f.limit)
+		if len(*f.text) > f.limit {
+			*f.text = cut(*f.text, f.limit)
+		}
 		total += len(*f.text)
 	}
 	var b strings.Builder
@@ -171,16 +173,15 @@ func cloneText(o *shared.Observation) {
 	}
 	all := b.String()
 	for i := range fields {
-		n := len(*fields[i].text)
-		*fields[i].text, all = all[:n], all[n:]
+		if n := len(*fields[i].text); n > 0 {
+			*fields[i].text, all = all[:n], all[n:]
+		}
 	}
 }
 
-// cut shortens s to at most limit bytes, between characters where it has any.
+// cut shortens s, which is longer, to at most limit bytes, between characters
+// where it has any.
 func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
 	end := limit
 	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
 		end--
