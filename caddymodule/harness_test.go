@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -246,6 +247,12 @@ func (e *edge) get(path string, headers ...string) *http.Response {
 	}
 	asReader(req, headers...)
 	resp, err := plainClient.Do(req)
+	if errors.Is(err, io.EOF) {
+		// While Caddy hands a listener over to a new configuration, it can close
+		// a fresh connection without having looked at it.
+		plainClient.CloseIdleConnections()
+		resp, err = plainClient.Do(req)
+	}
 	if err != nil {
 		e.t.Fatal(err)
 	}
