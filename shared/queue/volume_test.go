@@ -28,9 +28,12 @@ func init() {
 	roles["brim"] = brim
 }
 
-// filler fills its directory's volume to the last byte, again and again, as
-// fast as it can, until its standard input ends; then it gives all back.
+// filler fills its directory's volume to the last byte, as fast as it can,
+// until its standard input ends; then it gives all back. At first it does so
+// again and again, to meet as many steps as it can; then it takes whatever
+// becomes free, so that even a slow process must find the volume full.
 func filler(dir string) error {
+	const fillRounds = 30
 	path := filepath.Join(dir, "filler")
 	f, err := os.Create(path)
 	if err != nil {
@@ -55,7 +58,7 @@ func filler(dir string) error {
 			return nil
 		case <-time.After(time.Duration(round%4) * 20 * time.Millisecond):
 		}
-		if round%2 == 1 {
+		if round%2 == 1 && round < 2*fillRounds {
 			if err := f.Truncate(0); err != nil {
 				return err
 			}
@@ -126,8 +129,10 @@ func traffic(dir string) error {
 	for in.Scan() {
 		switch in.Text() {
 		case "dropping":
-			for q.Counters().Dropped[shared.DropDisk].Count == 0 {
-				time.Sleep(time.Millisecond)
+			for deadline := time.Now().Add(time.Minute); q.Counters().Dropped[shared.DropDisk].Count == 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					return fmt.Errorf("nothing was dropped on a full volume: %+v", q.Stats())
+				}
 			}
 			fmt.Println("dropping")
 		case "freed":
