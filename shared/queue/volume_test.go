@@ -232,6 +232,9 @@ func verify(q *Queue, written *sync.Map, refused, full int64) error {
 // drops, resumes when there is room, and everything it had said was written is
 // there. Stopping and starting while it is full work as well.
 func TestFullVolume(t *testing.T) {
+	if testing.Short() && raceEnabled {
+		t.Skip("filling a volume takes a minute under the race detector; without it, or without -short, this runs")
+	}
 	for name, mount := range map[string]func(t *testing.T) string{
 		"tmpfs": func(t *testing.T) string { return mountTmpfs(t, 96<<20) },
 		"ext4":  func(t *testing.T) string { dir, _ := mountExt4(t, 128<<20); return dir },
