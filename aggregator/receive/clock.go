@@ -44,6 +44,20 @@ func (c *clock) correct(t int64) int64 {
 	return t
 }
 
+// span converts a span of the sender's clock to ours. One that can't be, because
+// a clock was wrong when it was read or when it was sent, is the moment of
+// receipt: the state refuses an incident outside of time, and a commit with it.
+func (c *clock) span(from, to int64) (int64, int64) {
+	if from <= 0 || to < from || to > saneTime {
+		return c.receivedAt, c.receivedAt
+	}
+	from, to = c.correct(from), c.correct(to)
+	if from <= 0 || to > c.receivedAt+futureTolerated {
+		return c.receivedAt, c.receivedAt
+	}
+	return from, to
+}
+
 // settle replaces an event's time by the one to keep. Imports and servers
 // bring their own times, which say nothing about the sending process: those
 // are neither corrected nor clamped. ok is false if the time is beyond sense.

@@ -157,12 +157,9 @@ func (d *decision) conclude(f *batch.Frame, mark state.Mark, newest bool, info s
 	mark.Expected = h.LastSeq() + 1
 	if h.Kind == shared.BatchLost {
 		mark.Lost += n
-		at := d.clock.receivedAt
-		if h.BaseTime > 0 && h.BaseTime < saneTime {
-			at = d.clock.correct(h.BaseTime)
-		}
+		from, to := d.clock.span(h.BaseTime, h.BaseTime)
 		b.Incidents = append(b.Incidents, state.Incident{
-			Edge: h.Edge, Reason: h.LossReason.String(), From: at, To: at, Count: n,
+			Edge: h.Edge, Reason: h.LossReason.String(), From: from, To: to, Count: n,
 		})
 	} else {
 		mark.Rejected += uint64(len(b.Rejected))
@@ -205,10 +202,7 @@ func (d *decision) account(info state.Edge, h *shared.Header, newest bool) state
 		if is.Count <= was.Count {
 			continue
 		}
-		from, to := d.clock.correct(is.From), d.clock.correct(is.To)
-		if from <= 0 || to < from || to > saneTime {
-			from, to = d.clock.receivedAt, d.clock.receivedAt
-		}
+		from, to := d.clock.span(is.From, is.To)
 		d.out.batch.Incidents = append(d.out.batch.Incidents, state.Incident{
 			Edge: h.Edge, Reason: shared.DropReason(i).String(), From: from, To: to, Count: is.Count - was.Count,
 		})
