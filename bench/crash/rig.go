@@ -238,7 +238,11 @@ func (r *rig) acknowledged() (map[string]int, error) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 64<<20)
 	for lines.Scan() {
-		for _, word := range strings.Fields(lines.Text()) {
+		line, whole := strings.CutSuffix(lines.Text(), " end")
+		if !whole {
+			continue // cut short by a kill: nothing was acknowledged by it
+		}
+		for _, word := range strings.Fields(line) {
 			_, escaped, ok := strings.Cut(word, "=")
 			if !ok {
 				continue
