@@ -30,7 +30,7 @@ func (l *Lake) cut(ctx context.Context) error {
 	return nil
 }
 
-// beginCut makes Ingest begin a new generation.
+// beginCut makes Ingest begin a new generation, which may have room again.
 func (l *Lake) beginCut() *generation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,6 +39,7 @@ func (l *Lake) beginCut() *generation {
 		for _, gr := range l.cutting.order {
 			l.cutting.seal(gr)
 		}
+		l.changed()
 	}
 	return l.cutting
 }

@@ -21,6 +21,7 @@ type generation struct {
 	rows      int64
 	bytes     int
 	freshRows int64
+	aside     int // estimate of what the three below take in the commit
 
 	marks     map[markKey]state.Mark
 	edges     map[shared.EdgeID]state.Edge
@@ -87,6 +88,16 @@ func (l *Lake) begin(gr *group) {
 	}
 }
 
+const (
+	// asideBytes of marks, edges and incidents make a cut due at once, and
+	// Ingest waits at maxAside of them: they move with the segments in one
+	// transaction of the state, which takes 2.4 MB.
+	asideBytes = 1 << 20
+	maxAside   = 3 << 19
+	// What one of them is taken for, beside an edge's texts.
+	markSize, edgeSize, incidentSize = 256, 640, 1 << 10
+)
+
 // Ingest takes a batch: its events become queryable within a second, and are
 // committed together with its mark, edge and incidents. A position that was
 // taken before is passed over. Ingest waits while the writer is behind; an error
@@ -104,7 +115,7 @@ func (l *Lake) Ingest(ctx context.Context, b Batch) error {
 		if b.SpoolPos <= l.ingested {
 			return nil
 		}
-		if l.buffered() < l.cfg.MaxBuffered {
+		if l.buffered() < l.cfg.MaxBuffered && l.gen.aside < maxAside {
 			break
 		}
 		if err := l.wait(ctx); err != nil {
@@ -137,20 +148,32 @@ func (l *Lake) take(b *Batch) {
 		g.began = now
 	}
 	l.ingested, g.through = b.SpoolPos, b.SpoolPos
-	if b.Mark != (state.Mark{}) {
-		g.marks[markKey{b.Mark.Edge, b.Mark.Epoch}] = b.Mark
-	}
-	if !b.Edge.ID.IsZero() {
-		g.edges[b.Edge.ID] = b.Edge
-	}
-	for _, i := range b.Incidents {
-		g.addIncident(i)
-	}
+	g.setAside(b)
 	c := l.classify()
 	for i := range b.Events {
 		c.add(&b.Events[i], now)
 	}
 	l.signal()
+}
+
+// setAside keeps what of a batch is not rows.
+func (g *generation) setAside(b *Batch) {
+	if b.Mark != (state.Mark{}) {
+		key := markKey{b.Mark.Edge, b.Mark.Epoch}
+		if _, ok := g.marks[key]; !ok {
+			g.aside += markSize
+		}
+		g.marks[key] = b.Mark
+	}
+	if !b.Edge.ID.IsZero() {
+		if _, ok := g.edges[b.Edge.ID]; !ok {
+			g.aside += edgeSize + 6*(len(b.Edge.Name)+len(b.Edge.Version)) // JSON may write a byte as six
+		}
+		g.edges[b.Edge.ID] = b.Edge
+	}
+	for _, i := range b.Incidents {
+		g.addIncident(i)
+	}
 }
 
 // addIncident keeps one span for consecutive reports of one thing: an outage
@@ -165,6 +188,7 @@ func (g *generation) addIncident(i state.Incident) {
 		}
 	}
 	g.incidents = append(g.incidents, i)
+	g.aside += incidentSize
 }
 
 // buffered is the memory that events take. The caller holds l.mu.

@@ -76,7 +76,7 @@ func (l *Lake) cutIn(now time.Time) time.Duration {
 		return l.cutFailed.retryAt.Sub(now)
 	case g.empty():
 		return time.Hour
-	case l.flushTo > l.committed || g.bytes >= l.cfg.CutBytes:
+	case l.flushTo > l.committed || g.bytes >= l.cfg.CutBytes || g.aside >= asideBytes:
 		return 0
 	}
 	in := g.cutAge(l.cfg.CutAge) - now.Sub(g.began)
