@@ -85,8 +85,9 @@ func configure(db *sql.DB, cfg Config, lake, temp string) error {
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",
 		"SET GLOBAL TimeZone = 'UTC'",
-		"SET preserve_insertion_order = false", // less memory; every query that cares orders
-		"SET parquet_metadata_cache = true",    // files never change, so their footers are read once
+		"SET preserve_insertion_order = false",   // less memory; every query that cares orders
+		"SET parquet_metadata_cache = true",      // files never change, so their footers are read once
+		"SET enable_external_file_cache = false", // the system caches local files already
 		"SET allowed_directories = [" + quote(lake+string(filepath.Separator)) + "]",
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",

@@ -119,7 +119,7 @@ func (p *plan) visitsOfPeople(b *builder, dims []*Dimension) string {
 	for _, d := range dims {
 		switch d.scope {
 		case ofVisit:
-			values.WriteString(", arg_min_null(" + d.column() + ", k) AS " + d.column())
+			values.WriteString(", any_value(" + d.column() + ") FILTER (starts) AS " + d.column())
 		case ofEntry:
 			values.WriteString(", arg_min_null(" + d.column() + ", k) FILTER (pv) AS " + d.column())
 		case ofExit:

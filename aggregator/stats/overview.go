@@ -152,7 +152,7 @@ func compileOverview(r Range, whole bool) statement {
 		" (SELECT visitor_id AS visitor, known, same, one, bucketed FROM visitors WHERE NOT (known AND same AND one AND bucketed))" +
 		" ON visitor_id IS NOT DISTINCT FROM visitor)," +
 		" people AS (SELECT * EXCLUDE (hit), true AS selected FROM others WHERE NOT one)," +
-		p.visitsOfPeople(b, dims) + " " + strings.Join(overviewParts(b, &p, dims, &c), " UNION ALL ")
+		p.visitsOfPeople(b, dims) + profiles(dims) + " " + strings.Join(overviewParts(b, &p, dims, &c), " UNION ALL ")
 	s.args = b.args
 	return s
 }
@@ -179,6 +179,22 @@ func visitorValues(dims []*Dimension) (values, same, combined string) {
 		"least = greatest", ", hash(" + strings.Join(columns, ", ") + ") AS combined"
 }
 
+// profiles defines how many visitors have which combination of values: some
+// thousand rows, of which each table is made quickly.
+func profiles(dims []*Dimension) string {
+	var columns []string
+	for _, d := range dims {
+		if !d.ofVisits() {
+			columns = append(columns, d.column())
+		}
+	}
+	if len(columns) == 0 {
+		return ""
+	}
+	return ", profiles AS MATERIALIZED (SELECT " + strings.Join(columns, ", ") + ", count(*) AS visitors, sum(views) AS views" +
+		" FROM visitors WHERE known AND same GROUP BY ALL)"
+}
+
 // overviewParts are the SELECTs whose rows make an overview: part, value, key,
 // visitors, pageviews and the sums of the visits. Totals come in two rows, of
 // visitors with one visit and of the others.
@@ -198,7 +214,7 @@ func overviewParts(b *builder, p *plan, dims []*Dimension, c *chart) []string {
 	}
 	for n, d := range dims {
 		value := d.column() + " AS value"
-		rows := "SELECT " + value + ", count(*) AS visitors, sum(views) AS pageviews FROM visitors WHERE known AND same GROUP BY value" +
+		rows := "SELECT " + value + ", sum(visitors) AS visitors, sum(views) AS pageviews FROM profiles GROUP BY value" +
 			" UNION ALL SELECT " + value + ", count(DISTINCT visitor_id), count(*) FILTER (pv) FROM others WHERE hit AND NOT same GROUP BY value"
 		if d.ofVisits() {
 			rows = "SELECT " + value + ", count(*) AS visitors, sum(views) AS pageviews FROM visitors WHERE one GROUP BY value" +
