@@ -75,12 +75,7 @@ race: dashboard ## run the Go tests under the race detector
 	EIDER_REQUIRE_DASHBOARD=1 go test -race -short -timeout 30m ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
-	@git grep --untracked -lE '^func Fuzz' -- '*_test.go' | while read -r file; do \
-	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
-	    echo "== $$target ($$(dirname "$$file"), $(FUZZTIME))"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" | tail -n 2; \
-	  done; \
-	done
+	@bash tools/fuzz.sh $(FUZZTIME)
 
 crash: dashboard ## kill both sides at every step and count what is left (RUNS, SEED)
 	go test -tags failpoint -count=1 -timeout 60m -parallel 4 ./bench/crash -args -crash.runs $(RUNS) -crash.seed $(SEED)
