@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -125,14 +126,19 @@ func (s *Server) Stop(grace time.Duration) error {
 }
 
 // FreeAddress returns a loopback address whose port was free a moment ago, for
-// children that cannot be given port 0.
+// children that cannot be given port 0. The port is below those that systems
+// draw for outgoing connections, any of which could take it before the child.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	const first, last, tries = 20_000, 32_000, 100
+	var err error
+	for range tries {
+		var l net.Listener
+		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("find a free port: %w", err)
 }
 
 // keep is how much of a child's output an error shows.
