@@ -202,7 +202,7 @@ func (r *Receiver) unreadable(ctx context.Context, b broken, from sender) (*shar
 		if !e.damaged.again(f.Sum) {
 			return nil, refusal
 		}
-		t.quarantine(&f, at, quarantineDamaged, b.err)
+		t.quarantine(&f, at, 0, quarantineDamaged, b.err)
 		if err := t.flush(ctx); err != nil {
 			return nil, err
 		}

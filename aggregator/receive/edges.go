@@ -21,6 +21,7 @@ type edge struct {
 	lagMS   int64
 	recent  []verdict // ring of the latest
 	oldest  int       // index in recent once it is full
+	refused int       // rejections that recent lists
 	damaged damage
 
 	health atomic.Pointer[EdgeHealth]
@@ -29,6 +30,11 @@ type edge struct {
 // keptVerdicts bounds the memory per edge for answering a repeated batch as
 // the first time, and for noticing other bytes in its place.
 const keptVerdicts = 512
+
+// keptRejections bounds it too: a batch of a few hundred bytes can hold 100,000
+// events that are all refused. The latest verdict keeps its own in any case,
+// and a window of an edge has no more than this.
+const keptRejections = 32 << 10
 
 // verdict is how one frame was decided.
 type verdict struct {
@@ -79,12 +85,19 @@ func (e *edge) acquire(ctx context.Context) error {
 func (e *edge) releaseLock() { <-e.lock }
 
 func (e *edge) remember(v verdict) {
+	e.refused += len(v.rejected)
 	if len(e.recent) < keptVerdicts {
 		e.recent = append(e.recent, v)
-		return
+	} else {
+		e.refused -= len(e.recent[e.oldest].rejected)
+		e.recent[e.oldest] = v
+		e.oldest = (e.oldest + 1) % keptVerdicts
 	}
-	e.recent[e.oldest] = v
-	e.oldest = (e.oldest + 1) % keptVerdicts
+	for i := 0; e.refused > keptRejections && i < len(e.recent)-1; i++ {
+		old := &e.recent[(e.oldest+i)%len(e.recent)]
+		e.refused -= len(old.rejected)
+		old.rejected = nil
+	}
 }
 
 // repeat adds to ack what was said about the sequences of h when they first

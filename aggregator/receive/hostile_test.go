@@ -1,6 +1,9 @@
 package receive
 
 import (
+	"bytes"
+	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
@@ -42,5 +45,93 @@ func TestAClockOfAnotherCenturyDoesNotStopCommits(t *testing.T) {
 	}
 	if n != 4*8*2 {
 		t.Errorf("%d lost or dropped, want %d", n, 4*8*2)
+	}
+}
+
+// refusedFrame is small on the wire: many events that are all refused.
+func (e *edgeSim) refusedFrame(first, count uint64) []byte {
+	h := e.header(first, count)
+	event := shared.AppendEvent(nil, &shared.Event{Time: h.BaseTime}, h.BaseTime)
+	return batch.Seal(nil, &h, bytes.Repeat(event, int(count)))
+}
+
+func TestOneFrameAThousandTimesIsNotAThousandAnswers(t *testing.T) {
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	const n = 50_000
+	f := e.refusedFrame(1, n)
+	body := bytes.Repeat(f, 300)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ack := g.mustAck(e, n, body)
+	runtime.ReadMemStats(&after)
+	if len(ack.Rejected) != n {
+		t.Errorf("%d are refused, want %d", len(ack.Rejected), n)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 200<<20 {
+		t.Errorf("a request of %d bytes took %d MiB", len(body), got>>20)
+	}
+}
+
+func TestWhatIsRememberedOfAnEdgeIsBounded(t *testing.T) {
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	const n = 2000
+	var last []byte
+	for i := range uint64(2 * keptVerdicts / 10) {
+		var body []byte
+		for j := range uint64(10) {
+			last = e.refusedFrame(1+(10*i+j)*n, n)
+			body = append(body, last...)
+		}
+		g.mustAck(e, 10*(i+1)*n, body)
+	}
+	listed := 0
+	held := g.recv.edge(e.id)
+	for _, v := range held.recent {
+		listed += len(v.rejected)
+	}
+	if listed != held.refused || listed > keptRejections || listed < keptRejections-n {
+		t.Errorf("%d rejections are remembered, %d by its own count, at most %d", listed, held.refused, keptRejections)
+	}
+	if ack := g.mustAck(e, 2*keptVerdicts/10*10*n, last); len(ack.Rejected) != n {
+		t.Errorf("the newest batch is answered with %d rejections, want %d", len(ack.Rejected), n)
+	}
+	// One alone may be larger than the bound.
+	first := 2*keptVerdicts/10*10*n + uint64(1)
+	big := e.refusedFrame(first, keptRejections+1)
+	g.mustAck(e, first+keptRejections, big)
+	if ack := g.mustAck(e, first+keptRejections, big); len(ack.Rejected) != keptRejections+1 {
+		t.Errorf("%d rejections", len(ack.Rejected))
+	}
+}
+
+// Markers have no events, but each that waits for the lake takes memory.
+func TestMarkersWaitForAStuckLakeInBoundedNumbers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the receiver's patience")
+	}
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	gate := make(chan struct{})
+	g.sink.mu.Lock()
+	g.sink.gate = gate
+	g.sink.mu.Unlock()
+	defer g.settle()
+	defer close(gate)
+	for first := uint64(1); ; first += maxFrames {
+		var body []byte
+		for seq := first; seq < first+maxFrames; seq++ {
+			body = append(body, e.lost(seq, 1, shared.LossCorruption)...)
+		}
+		if a := g.post(e, body); a.status == http.StatusServiceUnavailable || a.ack.AckedThrough < first+maxFrames-1 {
+			break
+		}
+		if first > 2*pendingEvents {
+			t.Fatal("it goes on taking markers that the lake does not take")
+		}
 	}
 }

@@ -51,6 +51,9 @@ func (r *Receiver) newTaking(e *edge, h *shared.Header, from sender, allow *Perm
 // frames takes in what it can, and says why it stopped.
 func (t *taking) frames(ctx context.Context, frames []batch.Frame) error {
 	for i := range frames {
+		if i > 0 && len(t.ack.Rejected) > maxRequestEvents {
+			return nil // one frame repeated a thousand times asks for as many answers
+		}
 		f := &frames[i]
 		where, from := locate(&t.mark, &f.Header)
 		switch where {
@@ -108,7 +111,7 @@ var errConflict = errors.New("the same sequences came before with other bytes")
 // reserveAndDecide makes room for the frame's events and decides them. While
 // it waits for room it holds none, so that requests can't block each other.
 func (t *taking) reserveAndDecide(ctx context.Context, f *batch.Frame, from uint64) error {
-	var room int64
+	room := int64(1) // a loss marker has no events, but waits for the lake like one
 	if f.Header.Kind == shared.BatchData {
 		room = int64(min(f.Header.Count, pendingEvents))
 	}
@@ -124,7 +127,7 @@ func (t *taking) reserveAndDecide(ctx context.Context, f *batch.Frame, from uint
 	}
 	d := t.decide(f, from, room)
 	if d == nil {
-		t.r.room.Release(room)
+		t.r.room.Release(room - 1) // the marker in its place keeps one
 	}
 	return nil
 }
@@ -135,7 +138,7 @@ func (t *taking) decide(f *batch.Frame, from uint64, room int64) *decided {
 	dn := decision{registry: t.r.cfg.Registry, allows: t.allow, clock: t.from.clock, from: from, out: d}
 	if err := dn.events(f); err != nil {
 		d.recycle()
-		t.quarantine(f, from, quarantineUndecodable, err)
+		t.quarantine(f, from, 1, quarantineUndecodable, err)
 		return nil
 	}
 	t.add(&dn, f)
@@ -144,8 +147,8 @@ func (t *taking) decide(f *batch.Frame, from uint64, room int64) *decided {
 }
 
 // quarantine puts the frame into the dead letters and a loss marker over its
-// range from from on into the chunk.
-func (t *taking) quarantine(f *batch.Frame, from uint64, reason quarantine, cause error) {
+// range from from on into the chunk, which takes over room.
+func (t *taking) quarantine(f *batch.Frame, from uint64, room int64, reason quarantine, cause error) {
 	t.r.keep(f, reason, cause, t.from.clock.receivedAt)
 	h := f.Header
 	h.FirstSeq, h.Count = from, f.Header.LastSeq()-from+1
@@ -154,7 +157,7 @@ func (t *taking) quarantine(f *batch.Frame, from uint64, reason quarantine, caus
 	if err != nil {
 		panic(err) // made of a header that was parsed
 	}
-	dn := decision{clock: t.from.clock, from: from, out: &decided{}}
+	dn := decision{clock: t.from.clock, from: from, out: &decided{room: room}}
 	t.add(&dn, &marker)
 	t.ack.Undecodable = append(t.ack.Undecodable, shared.Range{First: from, Last: h.LastSeq()})
 }
