@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -129,6 +130,17 @@ func TestAFrameThatNeverPassesIsGivenUpAfterAnHour(t *testing.T) {
 			src.add(50_000) // the large one
 			src.add(5)
 			agg.onlyMarkersFor(6, status)
+			unheard := true
+			agg.after = func(_ int, ack *shared.Ack) (*http.Response, error) {
+				if ack.AckedThrough >= 50_005 && unheard { // the marker is there, its sender does not know
+					unheard = false
+					return nil, errors.New("the answer got lost")
+				}
+				if ack.AckedThrough >= 50_005 { // as a receiver answers what it knows already
+					ack.Undecodable = []shared.Range{{First: 6, Last: 50_005}}
+				}
+				return respond(http.StatusOK, ack), nil
+			}
 			_, stop := run(t, src, agg, nil)
 			time.Sleep(giveUpAfter - time.Minute)
 			synctest.Wait()

@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,7 @@ func (s *Shipper) acknowledge(frames []batch.Frame, ack *shared.Ack) error {
 	before := s.src.Acked()
 	if through > before {
 		newly := shared.Range{First: before + 1, Last: through}
-		rejected, lost := countIn(newly, ack), s.lostIn(newly, frames)
-		if err := s.src.Ack(through, rejected, lost+undecodableIn(newly, ack)); err != nil {
+		if err := s.src.Ack(through, countIn(newly, ack), lostIn(newly, frames, ack)); err != nil {
 			return &failure{state: StateQueue, err: fmt.Errorf("acknowledge to the queue: %w", err)}
 		}
 	}
@@ -60,15 +60,7 @@ func (s *Shipper) acknowledge(frames []batch.Frame, ack *shared.Ack) error {
 
 // countIn counts the refused events in a range, each once.
 func countIn(in shared.Range, ack *shared.Ack) (n uint64) {
-	slices.SortFunc(ack.Rejected, func(a, b shared.Rejected) int {
-		switch {
-		case a.Seq < b.Seq:
-			return -1
-		case a.Seq > b.Seq:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(ack.Rejected, func(a, b shared.Rejected) int { return cmp.Compare(a.Seq, b.Seq) })
 	for i, rej := range ack.Rejected {
 		if rej.Seq >= in.First && rej.Seq <= in.Last && (i == 0 || rej.Seq != ack.Rejected[i-1].Seq) {
 			n++
@@ -77,13 +69,25 @@ func countIn(in shared.Range, ack *shared.Ack) (n uint64) {
 	return n
 }
 
-// undecodableIn counts the sequences of a range whose batch the aggregator
-// could not read.
-func undecodableIn(in shared.Range, ack *shared.Ack) (n uint64) {
-	for _, r := range ack.Undecodable {
-		first, last := max(r.First, in.First), min(r.Last, in.Last)
+// lostIn counts the sequences of a range that are lost, each once: those whose
+// batch the aggregator could not read, and those that went out as markers of
+// the shipper's own, which an aggregator that has them already names as
+// undecodable too. The markers of the queue it has counted itself.
+func lostIn(in shared.Range, frames []batch.Frame, ack *shared.Ack) (n uint64) {
+	ranges := slices.Clone(ack.Undecodable)
+	for i := range frames {
+		h := &frames[i].Header
+		if h.Kind == shared.BatchLost && h.LossReason == shared.LossUndecodable {
+			ranges = append(ranges, shared.Range{First: h.FirstSeq, Last: h.LastSeq()})
+		}
+	}
+	slices.SortFunc(ranges, func(a, b shared.Range) int { return cmp.Compare(a.First, b.First) })
+	next := in.First // not yet counted
+	for _, r := range ranges {
+		first, last := max(r.First, next), min(r.Last, in.Last)
 		if first <= last {
 			n += last - first + 1
+			next = last + 1
 		}
 	}
 	return n
@@ -179,22 +183,6 @@ func (s *Shipper) giveUp(f *batch.Frame) {
 		panic(err) // made of a header that was parsed
 	}
 	s.ahead.replace(marker)
-}
-
-// lostIn counts the sequences of a range that went out as loss markers of the
-// shipper's own; those of the queue it has counted itself.
-func (s *Shipper) lostIn(in shared.Range, frames []batch.Frame) (n uint64) {
-	for i := range frames {
-		h := &frames[i].Header
-		if h.Kind != shared.BatchLost || h.LossReason != shared.LossUndecodable {
-			continue
-		}
-		first, last := max(h.FirstSeq, in.First), min(h.LastSeq(), in.Last)
-		if first <= last {
-			n += last - first + 1
-		}
-	}
-	return n
 }
 
 func sizeOf(frames []batch.Frame) (n int) {
