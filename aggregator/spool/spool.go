@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -81,7 +82,15 @@ type Spool struct {
 
 	syncing sync.Mutex // held during an fsync; who waits finds it done for him
 	synced  uint64     // guarded by syncing: positions below are durable
-	broken  error      // guarded by syncing: sticky
+
+	broken atomic.Pointer[error] // sticky; read by who does not wait for an fsync
+}
+
+func (s *Spool) brokenBy() error {
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Open opens or creates the spool in cfg.Dir.
@@ -116,7 +125,7 @@ func newSpool(l log, logger *zap.Logger) *Spool {
 // returns when they are durable. n says how many are: fewer than all, together
 // with an error, when the spool filled up between them.
 func (s *Spool) AppendSync(ctx context.Context, records ...Record) (first uint64, n int, err error) {
-	if err := errors.Join(ctx.Err(), s.Stats().Broken); err != nil {
+	if err := errors.Join(ctx.Err(), s.brokenBy()); err != nil {
 		return 0, 0, err
 	}
 	first, n, err = s.append(records)
@@ -165,8 +174,8 @@ func (s *Spool) syncThrough(end uint64) error {
 	if s.synced >= end {
 		return nil
 	}
-	if s.broken != nil {
-		return s.broken
+	if err := s.brokenBy(); err != nil {
+		return err
 	}
 	var err error
 	for range syncTries {
@@ -180,9 +189,10 @@ func (s *Spool) syncThrough(end uint64) error {
 		}
 		time.Sleep(syncPause)
 	}
-	s.broken = fmt.Errorf("%w: %w", ErrBroken, err)
+	broken := fmt.Errorf("%w: %w", ErrBroken, err)
+	s.broken.Store(&broken)
 	s.logger.Error("spool can't be synced, the aggregator must be restarted", zap.Error(err))
-	return s.broken
+	return broken
 }
 
 // After a failed sync the log makes a copy of what may be lost and syncs that;
@@ -269,12 +279,9 @@ type Stats struct {
 	Broken error // why nothing can be appended until a restart; nil = fine
 }
 
-// Stats returns a snapshot.
+// Stats returns a snapshot, also while the disk hangs.
 func (s *Spool) Stats() Stats {
-	s.syncing.Lock()
-	broken := s.broken
-	s.syncing.Unlock()
-	return Stats{Oldest: s.log.Oldest(), Next: s.log.Next(), Bytes: s.log.Size(), Broken: broken}
+	return Stats{Oldest: s.log.Oldest(), Next: s.log.Next(), Bytes: s.log.Size(), Broken: s.brokenBy()}
 }
 
 // Close closes the log. Appends must have ended.

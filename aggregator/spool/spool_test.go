@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/batch"
@@ -242,6 +243,7 @@ type faulty struct {
 	appendErr   error
 	syncErr     error
 	syncs       int
+	syncGate    chan struct{} // if set, Sync says that it has begun, and waits for an answer
 }
 
 func (f *faulty) Append(count uint64, data []byte) (uint64, error) {
@@ -254,6 +256,10 @@ func (f *faulty) Append(count uint64, data []byte) (uint64, error) {
 
 func (f *faulty) Sync() error {
 	f.syncs++
+	if f.syncGate != nil {
+		f.syncGate <- struct{}{}
+		<-f.syncGate
+	}
 	if f.syncErr != nil {
 		return f.syncErr
 	}
@@ -293,6 +299,43 @@ func TestASyncThatKeepsFailingEndsAppends(t *testing.T) {
 	}
 	if s.Stats().Broken == nil {
 		t.Error("the spool does not say that it is broken")
+	}
+}
+
+func TestNobodyWaitsForASyncThatHeDoesNotNeed(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer closeSpool(t, s)
+	f := &faulty{Log: s.log.(*queue.Log), appendAfter: -1, syncGate: make(chan struct{})}
+	s.log = f
+	var appends sync.WaitGroup
+	one := func() {
+		if _, _, err := s.AppendSync(context.Background(), record(1)); err != nil {
+			t.Error(err)
+		}
+	}
+	appends.Go(one)
+	<-f.syncGate // it syncs
+	for range 7 {
+		appends.Go(one)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s.Stats().Next != 9 { // all have appended while the first syncs
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("appends or health wait for the fsync of another")
+	}
+	f.syncGate <- struct{}{}
+	<-f.syncGate
+	f.syncGate <- struct{}{}
+	appends.Wait()
+	if f.syncs != 2 {
+		t.Errorf("%d fsyncs for 8 appends that waited together", f.syncs)
 	}
 }
 
