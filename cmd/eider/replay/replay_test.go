@@ -364,3 +364,30 @@ func TestProgressLines(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestSilentAggregatorIsUnknown: no answer is not an answer of 0.
+func TestSilentAggregatorIsUnknown(t *testing.T) {
+	views := 7
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/sites" {
+			_, _ = w.Write([]byte(`[{"site_id":"s","domains":["Site.example"]}]`))
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"pageviews":%d}`, views)
+	}))
+	defer server.Close()
+	o := options()
+	o.Aggregator, o.Patience = server.URL, 300*time.Millisecond
+	edge := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 9}}
+	if got, err := settled(t.Context(), o, 5, edge); got != 2 || err != nil {
+		t.Errorf("got %d, %v; want the 2 that there are, for the account to compare", got, err)
+	}
+	views = 14
+	if got, err := settled(t.Context(), o, 5, edge); got != 9 || err != nil {
+		t.Errorf("got %d, %v; want 9", got, err)
+	}
+	server.Close()
+	if got, err := settled(t.Context(), o, 5, edge); err == nil {
+		t.Errorf("got %d without an error from nobody", got)
+	}
+}

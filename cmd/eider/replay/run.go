@@ -84,9 +84,12 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 	<-shown
 
 	// The books are closed for what was sent, also after an interruption.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Patience)
-	defer cancel()
-	edge, err := p.drained(ctx, o.Site, before)
+	ctx = context.WithoutCancel(ctx)
+	waiting := time.AfterFunc(2*time.Second, func() {
+		_, _ = fmt.Fprintf(w, "waiting until everything has arrived, for %s at most\n", 2*o.Patience)
+	})
+	defer waiting.Stop()
+	edge, err := p.drained(ctx, o, before)
 	if err != nil {
 		return Account{}, errors.Join(sendErr, err)
 	}
@@ -122,12 +125,14 @@ func (p *proxy) opened(ctx context.Context, site string) (books edgeBooks, err e
 	return books, err
 }
 
-// drained waits until the edge has shipped everything, or ctx ends: the books
-// say then how much is still queued.
-func (p *proxy) drained(ctx context.Context, site string, before edgeBooks) (edgeBooks, error) {
+// drained waits until the edge has shipped everything, or patience ends: the
+// books say then how much is still queued.
+func (p *proxy) drained(ctx context.Context, o *Options, before edgeBooks) (edgeBooks, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.Patience)
+	defer cancel()
 	last := edgeBooks{Results: map[shared.Result]uint64{}}
 	err := poll(ctx, func() (bool, error) {
-		now, err := readEdge(ctx, p.admin, site)
+		now, err := readEdge(ctx, p.admin, o.Site)
 		if err != nil {
 			return false, err
 		}
@@ -141,20 +146,24 @@ func (p *proxy) drained(ctx context.Context, site string, before edgeBooks) (edg
 }
 
 // settled waits until the aggregator answers with as many page views as were
-// counted, less what is known not to be there, or ctx ends.
+// counted, less what is known not to be there, or patience ends. It is an error
+// if there was no answer at all.
 func settled(ctx context.Context, o *Options, before uint64, edge edgeBooks) (uint64, error) {
-	var views uint64
+	ctx, cancel := context.WithTimeout(ctx, o.Patience)
+	defer cancel()
 	want := edge.Results[shared.ResultPageview]
 	missing := edge.Dropped + edge.Rejected + edge.Lost + edge.Queued
+	var views uint64
+	answered := false
 	err := poll(ctx, func() (bool, error) {
 		now, err := pageviews(ctx, o.Aggregator, o.Site)
 		if err != nil {
 			return false, err
 		}
-		views = now - before
+		views, answered = now-before, true
 		return views+missing >= want, nil
 	})
-	if errors.Is(err, context.DeadlineExceeded) {
+	if answered && errors.Is(err, context.DeadlineExceeded) {
 		err = nil // the account compares
 	}
 	return views, err
