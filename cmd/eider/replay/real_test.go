@@ -131,6 +131,38 @@ func TestSecondReplayCountsAgain(t *testing.T) {
 	}
 }
 
+// TestThroughARunningCaddy leaves a Caddy that it did not start as it was.
+func TestThroughARunningCaddy(t *testing.T) {
+	o := installation(t)
+	address, err := child.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := startProxy(t.Context(), &o, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := running.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	o.Log, o.Limit = sample, 200
+	o.Through, o.OriginListen, o.Admin = running.base.String(), address, running.admin
+	account, err := Run(t.Context(), o, testLog{t})
+	if err = errors.Join(err, account.Err()); err != nil {
+		t.Fatal(err)
+	}
+	if account.Requests() != 200 {
+		t.Errorf("%d requests, want 200", account.Requests())
+	}
+	select {
+	case <-running.server.Done():
+		t.Error("the running Caddy has been stopped")
+	default:
+	}
+}
+
 // TestWithoutAggregator: requests are answered, the account says what is open,
 // and what could not be shipped is still there.
 func TestWithoutAggregator(t *testing.T) {
