@@ -76,9 +76,17 @@ func (s *Server) ask(ctx context.Context, q *question, files []lake.File) ([]byt
 	return body, nil
 }
 
-// site finds the site that a request is about, and its zone.
+// site finds the site that a request is about, and its zone. A query string that
+// can't be read whole is refused here: URL.Query leaves out the parameters that
+// it can't read, and the answer would be one without their filters.
 func (s *Server) site(r *http.Request) (state.Site, *time.Location, error) {
-	name := r.URL.Query().Get("site_id")
+	parameters, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return state.Site{}, nil, &stats.InvalidError{
+			Field: "query", Message: "can't be read: within values write ; as %3B, & as %26 and % as %25",
+		}
+	}
+	name := parameters.Get("site_id")
 	if !validSiteID(name) {
 		return state.Site{}, nil, &stats.InvalidError{
 			Field: "site_id", Message: "must be a site's id, UUID or domain: 1 to 256 letters, digits and . _ : -",

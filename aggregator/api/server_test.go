@@ -141,3 +141,19 @@ func TestHostileParameters(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadableQuery: a parameter that can't be read is refused, never left out
+// of what is asked.
+func TestUnreadableQuery(t *testing.T) {
+	i := start(t)
+	i.story(t)
+	for _, query := range []string{
+		"&filters=browsers==Chrome;countries==DE", "&filters=pages==/100%", "&filters=pages==/%zz", "&period=today;x",
+	} {
+		for _, path := range []string{"main", "timeseries", "breakdown/pages", "realtime", "accounting"} {
+			if w := i.get("/api/stats/" + path + "?site_id=example.com" + query); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "%3B") {
+				t.Errorf("%s%s: status %d: %s", path, query, w.Code, w.Body)
+			}
+		}
+	}
+}
