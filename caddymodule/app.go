@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,16 +121,21 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return ctx.GetMetricsRegistry().Register(collector{a.rt})
 }
 
-// poolKey is one name for a directory, however it is written.
+// poolKey is one name for a directory, however it is written, and the same one
+// before and after it is made: a second name would be a second queue.
 func poolKey(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", fmt.Errorf("queue: %w", err)
 	}
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		return real, nil
+	for existing := abs; ; existing = filepath.Dir(existing) {
+		if real, err := filepath.EvalSymlinks(existing); err == nil {
+			return filepath.Join(real, strings.TrimPrefix(abs, existing)), nil
+		}
+		if existing == filepath.Dir(existing) {
+			return abs, nil
+		}
 	}
-	return abs, nil
 }
 
 func (a *App) setDefaults() error {

@@ -198,6 +198,21 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 	}
 }
 
+// The first start makes the directory; the reload finds it by the same name,
+// although the way to it leads over a link.
+func TestReloadFindsAQueueBehindALink(t *testing.T) {
+	e := newEdge(t)
+	e.volume = filepath.Join(e.dir, "link", "not", "yet", "there")
+	if err := os.Symlink(t.TempDir(), filepath.Join(e.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	e.load(pageSite)
+	e.get("/1")
+	e.load(pageSite)
+	e.get("/2")
+	e.agg.wait(t, 2)
+}
+
 func TestDirectoriesThatCannotBeTheQueues(t *testing.T) {
 	e := newEdge(t)
 	file := filepath.Join(e.dir, "file")
