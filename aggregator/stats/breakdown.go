@@ -23,6 +23,9 @@ func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *D
 		}
 		return o.table(&q, d), nil
 	}
+	if rows, ok, err := e.leaders(ctx, files, q, d); ok || err != nil {
+		return rows, err
+	}
 	rows := []Row{} // an empty table is [] in JSON
 	err := e.run(ctx, files, q.SiteID, compileBreakdown(q, d), func(scan func(...any) error) error {
 		var value *string
@@ -46,10 +49,7 @@ func compileBreakdown(q Query, d *Dimension) statement {
 	} else {
 		s = p.chosen(b, d)
 		s.text += " SELECT " + d.column() + " AS value, count(DISTINCT visitor_id) AS visitors," +
-			" count(*) FILTER (pv) AS pageviews FROM chosen"
-		if d.scope == ofView {
-			s.text += " WHERE pv"
-		}
+			" count(*) FILTER (pv) AS pageviews FROM chosen" + d.onlyViews()
 	}
 	s.text += " GROUP BY value ORDER BY visitors DESC, pageviews DESC, value NULLS LAST" +
 		" LIMIT " + b.arg(q.Limit) + " OFFSET " + b.arg(q.Offset)

@@ -15,6 +15,15 @@ func compileAll(q Query) []statement {
 	list = append(list, compileTimeseries(q, &c))
 	for _, d := range dimensions {
 		list = append(list, compileBreakdown(q, d))
+		if !d.ofVisits() {
+			var values []string
+			for _, f := range q.Filters {
+				if f.value != nil {
+					values = append(values, *f.value)
+				}
+			}
+			list = append(list, compileCandidates(q, d), compileVisitorsOf(q, d, values, false), compileVisitorsOf(q, d, values, true))
+		}
 	}
 	return list
 }

@@ -218,6 +218,9 @@ func randomRows(r *rand.Rand, from time.Time, days int) []row {
 				OS: pick("", "Windows", "iOS"), DeviceType: pick("desktop", "mobile"), Region: pick("", "BE"),
 				UTMCampaign: pick("", "", "spring"), Verdict: pick("", "person", "likely", "likely", "bot"),
 			}
+			if r.IntN(3) > 0 { // many pages, few with many views
+				v.Pathname = some(fmt.Sprintf("/p/%d", r.IntN(1+r.IntN(80))))
+			}
 			if r.IntN(10) == 0 { // a visitor may change between rows
 				v.Browser = pick("", "Chrome", "Edge")
 			}
@@ -243,6 +246,8 @@ func TestOracle(t *testing.T) {
 		event func(row) bool
 		visit func([]row) bool
 	}{
+		{"", all, whole},
+		{"", all, whole},
 		{"", all, whole},
 		{"", all, whole},
 		{"browsers==Chrome", func(r row) bool { return eq(r.Browser, "Chrome") }, whole},

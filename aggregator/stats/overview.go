@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -48,10 +47,6 @@ func (e *Engine) overview(ctx context.Context, files []lake.File, q *Query, r Ra
 
 func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID string, r Range, whole bool) (*overview, error) {
 	o := &overview{series: map[int64]Point{}, tables: map[*Dimension][]Row{}}
-	type line struct {
-		Row
-		unknown bool
-	}
 	lines := make([][]line, len(overviewDimensions))
 	var visits visitSums
 	err := e.run(ctx, files, siteID, compileOverview(r, whole), func(scan func(...any) error) error {
@@ -81,10 +76,7 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 	visits.into(&o.totals)
 	// The parts come mixed, each in the order in which it was finished.
 	for n, list := range lines {
-		slices.SortFunc(list, func(a, b line) int {
-			return cmp.Or(cmp.Compare(b.Visitors, a.Visitors), cmp.Compare(b.Pageviews, a.Pageviews),
-				compareBool(a.unknown, b.unknown), cmp.Compare(a.Value, b.Value))
-		})
+		slices.SortFunc(list, compareLines)
 		rows := make([]Row, len(list))
 		for i := range list {
 			rows[i] = list[i].Row
@@ -92,17 +84,6 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 		o.tables[overviewDimensions[n]] = rows
 	}
 	return o, nil
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
 }
 
 // table is the part of a table that a query asks for.
