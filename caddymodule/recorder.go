@@ -21,8 +21,8 @@ type eventLog interface {
 // gather is how long observations wait in the ring before they are worked off
 // together, unless it is half full before. Waking a sleeping goroutine costs
 // the process more than all else that is done for a page view; this way it
-// happens a hundred times a second at the most.
-const gather = 10 * time.Millisecond
+// happens forty times a second at the most.
+const gather = 25 * time.Millisecond
 
 // record works the ring off until ctx ends, and then what is left in it.
 func (rt *runtime) record(ctx context.Context, q eventLog) {
