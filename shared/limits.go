@@ -7,8 +7,10 @@ import (
 
 // Limits of what crosses a boundary. Each names the abuse that it stops.
 const (
-	// MaxBatchEvents bounds the work that one checksum can stand for.
-	MaxBatchEvents = 100_000
+	// MaxBatchEvents bounds the work that one checksum can stand for: a frame of
+	// 1 KB can be that many events, each of which takes more than that decoded.
+	// An edge seals long before it has so many.
+	MaxBatchEvents = 32 << 10
 	// MaxBatchRaw bounds what a small compressed body can blow up to.
 	MaxBatchRaw = 16 << 20
 	// MaxBatchPayload bounds the compressed bytes of one batch.

@@ -31,10 +31,9 @@ type edge struct {
 // the first time, and for noticing other bytes in its place.
 const keptVerdicts = 512
 
-// keptRejections bounds it too: a batch of a few hundred bytes can hold 100,000
-// events that are all refused. The latest verdict keeps its own in any case,
-// and a window of an edge has no more than this.
-const keptRejections = 32 << 10
+// keptRejections bounds it too: a batch of a few hundred bytes can be all
+// refused. The latest one always fits, and so does a window of an edge.
+const keptRejections = shared.MaxBatchEvents
 
 // verdict is how one frame was decided.
 type verdict struct {

@@ -59,7 +59,7 @@ func TestOneFrameAThousandTimesIsNotAThousandAnswers(t *testing.T) {
 	g := newRig(t)
 	e := newEdge(1)
 	g.hello(e)
-	const n = 50_000
+	const n = 30_000
 	f := e.refusedFrame(1, n)
 	body := bytes.Repeat(f, 300)
 	var before, after runtime.MemStats
@@ -99,11 +99,11 @@ func TestWhatIsRememberedOfAnEdgeIsBounded(t *testing.T) {
 	if ack := g.mustAck(e, 2*keptVerdicts/10*10*n, last); len(ack.Rejected) != n {
 		t.Errorf("the newest batch is answered with %d rejections, want %d", len(ack.Rejected), n)
 	}
-	// One alone may be larger than the bound.
+	// The largest batch takes the place of all others.
 	first := 2*keptVerdicts/10*10*n + uint64(1)
-	big := e.refusedFrame(first, keptRejections+1)
-	g.mustAck(e, first+keptRejections, big)
-	if ack := g.mustAck(e, first+keptRejections, big); len(ack.Rejected) != keptRejections+1 {
+	big := e.refusedFrame(first, shared.MaxBatchEvents)
+	g.mustAck(e, first+shared.MaxBatchEvents-1, big)
+	if ack := g.mustAck(e, first+shared.MaxBatchEvents-1, big); len(ack.Rejected) != shared.MaxBatchEvents {
 		t.Errorf("%d rejections", len(ack.Rejected))
 	}
 }
@@ -133,5 +133,24 @@ func TestMarkersWaitForAStuckLakeInBoundedNumbers(t *testing.T) {
 		if first > 2*pendingEvents {
 			t.Fatal("it goes on taking markers that the lake does not take")
 		}
+	}
+}
+
+// A frame of a kilobyte may be taken apart, but not into half a gigabyte.
+func TestASmallFrameDoesNotDecodeIntoAllMemory(t *testing.T) {
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	f := e.frame(1, shared.MaxBatchEvents, func(ev *shared.Event) { ev.Pathname = "/" })
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	g.mustAck(e, shared.MaxBatchEvents, f)
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 256<<20 {
+		t.Errorf("a request of %d bytes took %d MiB", len(f), got>>20)
+	}
+	h := e.header(shared.MaxBatchEvents+1, shared.MaxBatchEvents+1)
+	if a := g.post(e, batch.Seal(nil, &h, []byte("x"))); a.status != http.StatusBadRequest {
+		t.Errorf("a batch beyond the limit: %d", a.status)
 	}
 }

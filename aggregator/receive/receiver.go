@@ -68,8 +68,9 @@ type Config struct {
 // Bounds of the work in progress. Each names the abuse or accident it stops.
 const (
 	// pendingEvents bounds the decoded events between spool and sink, about
-	// 1 KiB each, so that a slow sink can't fill the memory.
-	pendingEvents = 32 << 10
+	// 1 KiB each, so that a slow sink can't fill the memory. The largest batch
+	// takes all of it.
+	pendingEvents = shared.MaxBatchEvents
 	// chunkEvents is how many decoded events share one append to the spool.
 	chunkEvents = 4 << 10
 	// pendingBodies bounds the bodies that are being read at one time.

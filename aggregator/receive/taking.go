@@ -113,7 +113,7 @@ var errConflict = errors.New("the same sequences came before with other bytes")
 func (t *taking) reserveAndDecide(ctx context.Context, f *batch.Frame, from uint64) error {
 	room := int64(1) // a loss marker has no events, but waits for the lake like one
 	if f.Header.Kind == shared.BatchData {
-		room = int64(min(f.Header.Count, pendingEvents))
+		room = int64(f.Header.Count)
 	}
 	if !t.r.room.TryAcquire(room) {
 		if err := t.flush(ctx); err != nil {
