@@ -100,7 +100,8 @@ func (rt *runtime) site(name string) *site {
 func (rt *runtime) start(app *App, sites []shared.SiteHello) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	if err := rt.setGeoIP(app.GeoIP); err != nil {
+	// The file may have been exchanged since, or mended.
+	if err := rt.setGeoIP(app.GeoIP, app.GeoIP != ""); err != nil {
 		return err
 	}
 	if rt.queue.Load() == nil && !rt.waiting {
@@ -136,7 +137,7 @@ func (rt *runtime) stop(app *App) {
 	if len(rt.tenants) == 0 {
 		return // at the end, or a moment before the next start: shipping goes on
 	}
-	if err := rt.setGeoIP(rt.tenants[len(rt.tenants)-1].app.GeoIP); err != nil {
+	if err := rt.setGeoIP(rt.tenants[len(rt.tenants)-1].app.GeoIP, false); err != nil {
 		rt.log.Warn("geoip could not be set back", zap.Error(err))
 	}
 	rt.apply()
@@ -163,9 +164,10 @@ func (rt *runtime) apply() {
 	}
 }
 
-// setGeoIP exchanges the enricher if the file is another. The caller holds mu.
-func (rt *runtime) setGeoIP(path string) error {
-	if rt.enricher.Load() != nil && path == rt.geoip {
+// setGeoIP exchanges the enricher if the file is another, or is to be read
+// again. The caller holds mu.
+func (rt *runtime) setGeoIP(path string, again bool) error {
+	if rt.enricher.Load() != nil && path == rt.geoip && !again {
 		return nil
 	}
 	next, err := enrich.New(enrich.Config{GeoIP: path, Salts: rt.salts, Logger: rt.log.Named("enrich")})
