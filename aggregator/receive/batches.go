@@ -184,6 +184,7 @@ func (r *Receiver) unreadable(ctx context.Context, b broken, from sender) (*shar
 	if err != nil || f.Header.LastSeq() > maxSequence || f.Header.Kind != shared.BatchData {
 		return nil, refusal
 	}
+	f.Header.Counters = shared.Counters{} // no books are kept by what may be damage
 	if err := r.standsFor(f.Header.Edge, from.boot); err != nil {
 		return nil, err
 	}

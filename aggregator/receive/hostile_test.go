@@ -154,3 +154,31 @@ func TestASmallFrameDoesNotDecodeIntoAllMemory(t *testing.T) {
 		t.Errorf("a batch beyond the limit: %d", a.status)
 	}
 }
+
+// A damaged header may say anything; its range is counted as lost because it
+// fits, its books fit nothing.
+func TestTheBooksOfADamagedBatchAreNotBelieved(t *testing.T) {
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	g.mustAck(e, 5, e.frame(1, 5, nil))
+	sound := e.counters
+	e.counters.Dropped[shared.DropRing] = shared.Dropped{Count: 1 << 40, From: 1, To: 2}
+	bad := e.frame(6, 5, nil)
+	bad[len(bad)-40] ^= 1
+	for range sameDamage - 1 {
+		g.post(e, bad)
+	}
+	g.mustAck(e, 10, bad)
+	e.counters = sound
+	e.counters.Dropped[shared.DropRing] = shared.Dropped{Count: 3, From: e.now().UnixMicro(), To: e.now().UnixMicro()}
+	g.mustAck(e, 15, e.frame(11, 5, nil))
+	g.settle()
+	g.sink.commit(t, g.state)
+	if got := g.sink.incidents[shared.DropRing.String()]; got != 3 {
+		t.Errorf("%d dropped, want 3", got)
+	}
+	if got := g.sink.incidents[shared.LossUndecodable.String()]; got != 5 {
+		t.Errorf("%d lost, want 5", got)
+	}
+}
