@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -38,6 +39,7 @@ event is then on disk.`,
 				cfg.Listen = listen
 			}
 			cfg.Insecure = cfg.Insecure || insecure
+			limitMemory()
 			log := newLogger(term.IsTerminal(int(os.Stderr.Fd())))
 			defer func() { _ = log.Sync() }()
 			a, err := aggregator.Open(cfg, version(), log)
@@ -51,6 +53,18 @@ event is then on disk.`,
 	cmd.Flags().StringVar(&listen, "listen", "", fmt.Sprintf("address of the API, the dashboard and the edges (default %q)", aggregator.DefaultListen))
 	cmd.Flags().BoolVar(&insecure, "insecure", false, "allow an address that is not loopback, although there are no accounts")
 	return cmd
+}
+
+// heapLimit is where Go begins to collect garbage harder: events come in
+// bursts, and without it the heap doubles over what the busiest moment needs.
+// DuckDB's memory is bounded by query_memory and is not in it.
+const heapLimit = 256 << 20
+
+// limitMemory sets the limit, unless GOMEMLIMIT says another.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapLimit)
+	}
 }
 
 // announce tells what a person needs to go on.
