@@ -21,8 +21,10 @@ func TestACommitNeverOutgrowsItsTransaction(t *testing.T) {
 		ingest(t, l, Batch{
 			SpoolPos: i + 1,
 			Mark:     state.Mark{Edge: edge, Epoch: shared.Epoch(1e18 + i), EpochFirst: 1e15, Expected: 1e15 + i, Lost: i},
-			Edge: state.Edge{ID: edge, Name: "edge<<<<<<<<<<<<<<<<.example.org", Version: "1.2.3", LastSeen: 1_795_305_600_000_000,
-				Counters: shared.Counters{Captured: 1e15, Stored: 1e15, Dropped: [shared.NumDropReasons]shared.Dropped{{Count: 1e9, From: 1e15, To: 1e15}}}},
+			Edge: state.Edge{
+				ID: edge, Name: "edge<<<<<<<<<<<<<<<<.example.org", Version: "1.2.3", LastSeen: 1_795_305_600_000_000,
+				Counters: shared.Counters{Captured: 1e15, Stored: 1e15, Dropped: [shared.NumDropReasons]shared.Dropped{{Count: 1e9, From: 1e15, To: 1e15}}},
+			},
 		})
 	}
 	flush(t, l)

@@ -163,7 +163,8 @@ func set(t *testing.T, f reflect.Value) string {
 		return "false"
 	case *[]shared.Prop:
 		*p = []shared.Prop{
-			{Key: "plan", Value: "pro", Type: shared.PropString}, {Key: "empty", Value: "", Type: shared.PropString},
+			{Key: "plan", Value: "pro", Type: shared.PropString},
+			{Key: "empty", Value: "", Type: shared.PropString},
 			{Key: "seats", Value: "3", Type: shared.PropNumber},
 		}
 		return ""

@@ -102,8 +102,10 @@ func split(body []byte) ([]batch.Frame, broken, error) {
 			return frames, broken{body, err}, nil
 		}
 		if len(frames) == maxFrames {
-			return nil, broken{}, &httpError{status: http.StatusRequestEntityTooLarge, code: "too_large",
-				message: fmt.Sprintf("more than %d batches in one request", maxFrames)}
+			return nil, broken{}, &httpError{
+				status: http.StatusRequestEntityTooLarge, code: "too_large",
+				message: fmt.Sprintf("more than %d batches in one request", maxFrames),
+			}
 		}
 		if f.Header.LastSeq() > maxSequence {
 			return nil, broken{}, badRequest("sequence %d is too high", f.Header.LastSeq())

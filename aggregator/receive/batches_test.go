@@ -73,8 +73,10 @@ func TestEventsAreRefusedOneByOne(t *testing.T) {
 		}
 	})
 	want := []shared.Rejected{
-		{Seq: 2, Reason: shared.RejectUnknownSite}, {Seq: 4, Reason: shared.RejectKind},
-		{Seq: 6, Reason: shared.RejectText}, {Seq: 8, Reason: shared.RejectTime},
+		{Seq: 2, Reason: shared.RejectUnknownSite},
+		{Seq: 4, Reason: shared.RejectKind},
+		{Seq: 6, Reason: shared.RejectText},
+		{Seq: 8, Reason: shared.RejectTime},
 	}
 	if ack := g.mustAck(e, 10, frame); !reflect.DeepEqual(ack.Rejected, want) {
 		t.Errorf("%+v", ack.Rejected)

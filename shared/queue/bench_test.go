@@ -112,6 +112,8 @@ func BenchmarkLogSync(b *testing.B) {
 	}
 }
 
-var _ = runtime.GC
-var _ = debug.FreeOSMemory
-var _ = time.Now
+var (
+	_ = runtime.GC
+	_ = debug.FreeOSMemory
+	_ = time.Now
+)

@@ -132,7 +132,10 @@ func TestADeletedDirectoryIsANewQueue(t *testing.T) {
 // A directory whose creation was cut short at any step is created again.
 func TestCreationCutShort(t *testing.T) {
 	for _, files := range [][]string{
-		{}, {segmentsDir + "/"}, {segmentsDir + "/", identityFile + tmpSuffix}, {"lost+found/"},
+		{},
+		{segmentsDir + "/"},
+		{segmentsDir + "/", identityFile + tmpSuffix},
+		{"lost+found/"},
 		{checkpointFile, countersFile, segmentsDir + "/"},
 	} {
 		dir := t.TempDir()
