@@ -44,7 +44,7 @@ func readQuery(raw string, dst *shared.Event) campaign {
 			continue
 		}
 		text := queryText(value)
-		clean := redactEmails(text)
+		clean := redactEmails(cutQuery(text, "?#&;")) // a value can be a link with secrets of its own
 		if field != &discarded && *field == "" {
 			*field = shared.Cut(strings.TrimSpace(clean), shared.MaxUTM)
 		}

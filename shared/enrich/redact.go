@@ -32,7 +32,65 @@ func redactPath(path string) string {
 		// At the end of a segment: half of a secret would not be recognised.
 		path = path[:strings.LastIndexByte(path[:maxRawPath], '/')+1]
 	}
-	return redactTokens(redactEmails(path))
+	return redactTokens(redactEmails(cutQuery(path, "?#")))
+}
+
+// cutQuery ends a text where a query string or fragment begins in it, as mail
+// programs leave it that encode a link once too often: at the first of the
+// separators, if a name with a value stands behind it or behind a later one.
+// "/wiki/What?" and "AT&T" have none.
+func cutQuery(s, separators string) string {
+	if strings.IndexByte(s, '=') < 0 && strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	first := -1
+	for i := 0; i < len(s); {
+		c, width := decodedAt(s, i)
+		if first < 0 && strings.IndexByte(separators, c) >= 0 {
+			first = i
+		}
+		i += width
+		if first >= 0 && strings.IndexByte("?#&;", c) >= 0 && namesValue(s[i:]) {
+			return s[:first]
+		}
+	}
+	return s
+}
+
+// namesValue reports whether s begins with a name and an equals sign.
+func namesValue(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c, _ := decodedAt(s, i); c == '=' {
+			return i > 0
+		}
+		if !tokenChar(s[i]) && strings.IndexByte(".[]", s[i]) < 0 {
+			return false
+		}
+	}
+	return false
+}
+
+// decodedAt returns the byte at i, or the one that is percent-encoded there,
+// and how many bytes of s it takes.
+func decodedAt(s string, i int) (c byte, width int) {
+	if s[i] == '%' && i+2 < len(s) {
+		hi, lo := hexDigit(s[i+1]), hexDigit(s[i+2])
+		if hi < 16 && lo < 16 {
+			return hi<<4 | lo, 3
+		}
+	}
+	return s[i], 1
+}
+
+// hexDigit is the value of a hexadecimal digit, or 16.
+func hexDigit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return c|0x20 - 'a' + 10
+	}
+	return 16
 }
 
 // maxLocalPart is the longest name before the @ of an e-mail address (RFC
