@@ -88,9 +88,14 @@ func openDeadLetters(dir string, limit int64, log *zap.Logger) (*deadLetters, er
 	if err != nil {
 		return nil, fmt.Errorf("open dead letters: %w", err)
 	}
+	there := make(map[string]bool, len(entries))
 	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), ".tmp") {
-			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		there[entry.Name()] = true
+	}
+	for _, entry := range entries {
+		about, described := strings.CutSuffix(entry.Name(), ".json")
+		if strings.HasSuffix(entry.Name(), ".tmp") || described && !there[about+".frame"] {
+			_ = os.Remove(filepath.Join(dir, entry.Name())) // of a write that was interrupted
 			continue
 		}
 		stem, ok := strings.CutSuffix(entry.Name(), ".frame")
@@ -136,7 +141,8 @@ func (d *deadLetters) put(f *batch.Frame, about *letter) error {
 		return err
 	}
 	if err := writeFile(filepath.Join(d.dir, stem+".frame"), f.Bytes); err != nil {
-		return err
+		// Nobody counts or ever removes a description without its frame.
+		return errors.Join(err, os.Remove(filepath.Join(d.dir, stem+".json")))
 	}
 	d.files = append(d.files, deadLetter{stem: stem, bytes: int64(len(f.Bytes)), at: time.Now()})
 	d.bytes += int64(len(f.Bytes))

@@ -80,6 +80,38 @@ func TestDeadLettersAreBoundedInBytesAndTime(t *testing.T) {
 	}
 }
 
+func TestADescriptionIsNotLeftWithoutItsFrame(t *testing.T) {
+	dir := t.TempDir()
+	d, err := openDeadLetters(dir, 0, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, about := letterOf(t, 1)
+	if err := d.put(f, about); err != nil {
+		t.Fatal(err)
+	}
+	stem := d.files[0].stem
+	if err := os.Remove(filepath.Join(dir, stem+".frame")); err != nil { // as a crash between the two leaves it
+		t.Fatal(err)
+	}
+	if d, err = openDeadLetters(dir, 0, zap.NewNop()); err != nil {
+		t.Fatal(err)
+	}
+	if left := names(t, dir); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	blocked := stem + ".frame.tmp"
+	if err := os.Mkdir(filepath.Join(dir, blocked), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if d.put(f, about) == nil {
+		t.Fatal("a frame was written over a directory")
+	}
+	if left := names(t, dir); len(left) != 1 || left[0] != blocked {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
 func names(t *testing.T, dir string) (list []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
