@@ -27,7 +27,6 @@ const (
 	CodeGap          = "gap"            // 409: send from Expected on
 	CodeEdgeInUse    = "edge_id_in_use" // 409 to hello: take a new edge id
 	CodeEdgeUnknown  = "hello_required" // 409: say hello first
-	CodeUndecodable  = "undecodable"    // in Ack.Rejected's place: the batch went to the dead letters
 )
 
 // Hello announces an edge: at its start, after a reload that changes its
