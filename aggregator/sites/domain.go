@@ -14,8 +14,8 @@ import (
 )
 
 // toASCII writes international names as DNS does. It does not judge letters
-// such as the underscore, which hosts do have.
-var toASCII = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.Transitional(false))
+// such as the underscore, nor the dashes of r3---a.example, which hosts do have.
+var toASCII = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.CheckHyphens(false), idna.Transitional(false))
 
 const maxLabel = 63
 

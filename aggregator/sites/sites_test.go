@@ -39,6 +39,8 @@ func TestDomain(t *testing.T) {
 		{"localhost", "localhost"},
 		{"localhost:8080", "localhost"},
 		{"my_host.internal", "my_host.internal"},
+		{"r3---sn-a.example", "r3---sn-a.example"},
+		{"ab--cd.example", "ab--cd.example"},
 		{"bücher.de", "xn--bcher-kva.de"},
 		{"BÜCHER.de", "xn--bcher-kva.de"},
 		{"xn--bcher-kva.de", "xn--bcher-kva.de"},
