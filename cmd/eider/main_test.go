@@ -29,6 +29,8 @@ func TestOperatorCommands(t *testing.T) {
 		ok   bool
 	}{
 		{[]string{"version"}, "eider ", true},
+		{[]string{"verify", "--data", data}, "nothing to verify", false}, // and makes none, as the next line tells
+		{[]string{"verify", "--data", data}, "nothing to verify", false},
 		{[]string{"site", "list", "--data", data}, "DOMAINS", true},
 		{[]string{"site", "add", "www.example.com", "--zone", "Europe/Berlin", "--data", data}, "example.com is the site example-com in the time zone Europe/Berlin", true},
 		{[]string{"site", "add", "example.com", "--data", data}, "time zone Europe/Berlin", true},

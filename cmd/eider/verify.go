@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +25,9 @@ captured = stored + queued + dropped + rejected + lost.
 It changes nothing. The exit code is 1 if anything is wrong.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.hasData(); err != nil {
+				return err
+			}
 			var report ops.Report
 			err := o.operate(cmd, func(ctx context.Context, c ops.Control) error {
 				var err error
@@ -47,6 +52,23 @@ It changes nothing. The exit code is 1 if anything is wrong.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
+}
+
+// hasData refuses a data directory that nobody has written to: opening it would
+// make one, and find everything as it should be.
+func (o *options) hasData() error {
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(cfg.Data)
+	if err == nil && len(entries) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return fmt.Errorf("there is nothing to verify in the data directory %s: %w; name the right one with --data", cfg.Data, err)
+	}
+	return nil
 }
 
 func printReport(w io.Writer, r *ops.Report) {
