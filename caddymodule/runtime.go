@@ -30,7 +30,7 @@ const (
 	drainGrace = 3 * time.Second
 )
 
-// reopenInterval is how often a queue is tried again that found no room.
+// reopenInterval is how often a queue is tried again that could not be opened.
 const reopenInterval = 2 * time.Second
 
 // runtime is what outlives a configuration: one for each queue directory.
@@ -59,12 +59,13 @@ type runtime struct {
 	tenants  []tenant // configurations in force, the latest last
 	geoip    string
 	shipping *shipping
-	waiting  bool // for room to open the queue
+	waiting  bool   // for the queue to open
+	trouble  string // why it does not, as was logged
 	closed   bool
 
 	stopReopen context.CancelFunc
 	stopRecord context.CancelFunc
-	running    sync.WaitGroup // the recorder, and the wait for room
+	running    sync.WaitGroup // the recorder, and the wait for the queue
 }
 
 // tenant is a configuration in force.
@@ -95,8 +96,8 @@ func (rt *runtime) site(name string) *site {
 }
 
 // start puts a configuration into force. What is wrong with it is an error; a
-// volume without room is not: the site serves, drops are counted, and the
-// queue is tried again.
+// volume without room, or a queue whose files are damaged, is not: sites are
+// served, drops are counted, and the queue is tried again.
 func (rt *runtime) start(app *App, sites []shared.SiteHello) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -107,11 +108,11 @@ func (rt *runtime) start(app *App, sites []shared.SiteHello) error {
 	if rt.queue.Load() == nil && !rt.waiting {
 		switch err := rt.open(app.Queue); {
 		case err == nil:
-		case noRoom(err):
-			rt.log.Warn("queue has no room on its volume: sites are served, events are dropped and counted",
-				zap.String("dir", rt.dir), zap.Error(err))
-			rt.ring.unavailable(shared.DropDisk)
-			rt.waitForRoom()
+		case noRoom(err), errors.Is(err, queue.ErrCorrupt):
+			// Neither is a mistake of the configuration, and both can come with
+			// a reboot: they must not keep sites from being served.
+			rt.unavailable(err)
+			rt.waitForQueue()
 		default:
 			return fmt.Errorf("open queue: %w", err)
 		}
@@ -198,8 +199,8 @@ func (rt *runtime) open(c *QueueConfig) error {
 	return nil
 }
 
-// waitForRoom tries the queue again until it opens. The caller holds mu.
-func (rt *runtime) waitForRoom() {
+// waitForQueue tries the queue again until it opens. The caller holds mu.
+func (rt *runtime) waitForQueue() {
 	ctx, cancel := context.WithCancel(context.Background())
 	rt.waiting, rt.stopReopen = true, cancel
 	rt.running.Go(func() {
@@ -230,16 +231,28 @@ func (rt *runtime) tryAgain() bool {
 	}
 	err := rt.open(rt.tenants[len(rt.tenants)-1].app.Queue)
 	if err != nil {
-		if !noRoom(err) {
-			rt.log.Error("queue can't be opened", zap.String("dir", rt.dir), zap.Error(err))
-			rt.ring.unavailable(shared.DropError)
-		}
+		rt.unavailable(err)
 		return false
 	}
-	rt.waiting = false
+	rt.waiting, rt.trouble = false, ""
 	rt.log.Info("queue is open", zap.String("dir", rt.dir))
 	rt.apply()
 	return true
+}
+
+// unavailable counts what comes as dropped until the queue is open, and says
+// why, once. The caller holds mu.
+func (rt *runtime) unavailable(err error) {
+	say, reason := rt.log.Error, shared.DropError
+	if noRoom(err) {
+		say, reason = rt.log.Warn, shared.DropDisk
+	}
+	rt.ring.unavailable(reason)
+	if rt.trouble == err.Error() {
+		return
+	}
+	rt.trouble = err.Error()
+	say("queue can't be opened: sites are served, events are dropped and counted", zap.String("dir", rt.dir), zap.Error(err))
 }
 
 // noRoom tells a full volume from everything that needs a person.
