@@ -87,7 +87,7 @@ func (a *Aggregator) open() error {
 	}
 	a.lake, err = lake.Open(lake.Config{
 		Dir: a.cfg.lakeDir(), State: a.store.state, Zone: a.store.sites.Zone, Logger: a.log.Named("lake"),
-		OnCommitted: a.trim,
+		SpoolOldest: a.store.spool.Stats().Oldest, OnCommitted: a.trim,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package lake
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -77,5 +79,55 @@ func TestIngestWaitsWhileWhatIsSetAsideCantBeCommitted(t *testing.T) {
 		if i > 2*maxAside/markSize {
 			t.Fatal("it goes on taking what it can't commit")
 		}
+	}
+}
+
+// older is a state that was restored from a backup.
+type older struct {
+	*state.State
+	was state.Manifest
+}
+
+func (s older) Manifest() (state.Manifest, error) { return s.was, nil }
+
+func TestAnOlderStateRemovesNoSegmentThatTheSpoolCantReplace(t *testing.T) {
+	st, dir := openState(t, t.TempDir()), t.TempDir()
+	l := openLake(t, Config{Dir: dir, State: st, CutAge: time.Hour})
+	tr := newTraffic(1, "example")
+	ingest(t, l, Batch{SpoolPos: 1, Events: tr.take(10)})
+	flush(t, l)
+	was, err := st.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, l, Batch{SpoolPos: 2, Events: tr.take(10)})
+	flush(t, l)
+	l.kill()
+
+	count := func(pattern string) int {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	// The spool begins behind what the state does not cover.
+	l = openLake(t, Config{Dir: dir, State: older{st, was}, SpoolOldest: 3})
+	if n := visible(l); n != 10 {
+		t.Errorf("%d events, want those of the manifest", n)
+	}
+	l.kill()
+	if in, out := count("events/*/*/*.parquet"), count("set-aside/*/*/*.parquet"); in != 1 || out != 1 {
+		t.Errorf("%d segments and %d aside", in, out)
+	}
+	// The spool has it all: the file is what an interrupted commit left.
+	left, _ := filepath.Glob(filepath.Join(dir, "set-aside/*/*/*.parquet"))
+	back := filepath.Join(filepath.Dir(filepath.Join(dir, was.Segments[0].Path)), filepath.Base(left[0]))
+	if err := os.Rename(left[0], back); err != nil {
+		t.Fatal(err)
+	}
+	openLake(t, Config{Dir: dir, State: older{st, was}, SpoolOldest: 2}).kill()
+	if in, out := count("events/*/*/*.parquet"), count("set-aside/*/*/*.parquet"); in != 1 || out != 0 {
+		t.Errorf("%d segments and %d aside", in, out)
 	}
 }

@@ -16,10 +16,12 @@ import (
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
-// The lake's directory: events/ has the segments, hot/ the micro-segments.
+// The lake's directory: events/ has the segments, hot/ the micro-segments,
+// set-aside/ segments that nothing lists and that may be the only copy.
 const (
 	eventsDir = "events"
 	hotDir    = "hot"
+	asideDir  = "set-aside"
 	tmpSuffix = ".tmp"
 )
 
@@ -110,8 +112,10 @@ func syncDir(dir string) error {
 
 // reconcile makes the files of the directory those of the manifest: it removes
 // what an interrupted commit or removal left, and refuses a manifest whose files
-// are not there.
-func reconcile(dir string, m state.Manifest) (removed int, err error) {
+// are not there. What an interrupted commit left is in the spool too; where the
+// spool has let go of positions that the manifest does not cover, the state is
+// from an older backup, and unlisted segments are moved aside instead.
+func reconcile(dir string, m state.Manifest, spoolOldest uint64) (removed, aside int, err error) {
 	listed := make(map[string]*state.Segment, len(m.Segments))
 	for i := range m.Segments {
 		listed[filepath.Join(dir, filepath.FromSlash(m.Segments[i].Path))] = &m.Segments[i]
@@ -139,20 +143,44 @@ func reconcile(dir string, m state.Manifest) (removed int, err error) {
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for path := range listed {
-		return 0, fmt.Errorf("segment %s is listed but missing, one of %d: restore it from a backup", path, len(listed))
+		return 0, 0, fmt.Errorf("segment %s is listed but missing, one of %d: restore it from a backup", path, len(listed))
 	}
 	if m.Version == 0 && len(unlisted) > 0 {
-		return 0, fmt.Errorf("%s holds %d segments (%s) but the state beside it is new: restore the state from the same backup, or move the segments away",
+		return 0, 0, fmt.Errorf("%s holds %d segments (%s) but the state beside it is new: restore the state from the same backup, or move the segments away",
 			dir, len(unlisted), unlisted[0])
 	}
+	older := spoolOldest > m.SpoolThrough+1
 	for _, path := range unlisted {
+		if older && !strings.HasSuffix(path, tmpSuffix) {
+			if err := setAside(dir, path); err != nil {
+				return removed, aside, err
+			}
+			aside++
+			continue
+		}
 		if err := os.Remove(path); err != nil {
-			return removed, err
+			return removed, aside, err
 		}
 		removed++
 	}
-	return removed, nil
+	return removed, aside, nil
+}
+
+// setAside moves a segment out of events/, to the same place below set-aside/.
+func setAside(dir, path string) error {
+	rel, err := filepath.Rel(filepath.Join(dir, eventsDir), path)
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(dir, asideDir, rel)
+	if err := makeDir(dir, filepath.Dir(to)); err != nil {
+		return err
+	}
+	if err := os.Rename(path, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
 }

@@ -32,6 +32,8 @@ type Config struct {
 	// Zone names a site's time zone (IANA); "" is UTC. It must not call the lake.
 	Zone   func(siteID string) string
 	Logger *zap.Logger
+	// SpoolOldest is the first position that the spool still has; 0 = not known.
+	SpoolOldest uint64
 	// OnCommitted is told the last spool position whose events are in committed
 	// segments: what is up to there can be trimmed. It is called by one goroutine.
 	OnCommitted func(spoolThrough uint64)
@@ -168,9 +170,13 @@ func prepare(cfg *Config) (state.Manifest, error) {
 			return m, err
 		}
 	}
-	removed, err := reconcile(cfg.Dir, m)
+	removed, aside, err := reconcile(cfg.Dir, m, cfg.SpoolOldest)
 	if err != nil {
 		return m, err
+	}
+	if aside > 0 {
+		cfg.Logger.Error("state is older than the lake: segments that it does not list were moved aside; edges are asked for what they still keep",
+			zap.Int("segments", aside), zap.String("path", filepath.Join(cfg.Dir, asideDir)))
 	}
 	if removed > 0 {
 		cfg.Logger.Info("files of an interrupted commit were removed", zap.Int("files", removed))
