@@ -132,7 +132,7 @@ func (l *Log) makeRoom(need int64) error {
 		free, total, err := volumeSpace(l.cfg.Dir)
 		switch {
 		case err != nil && errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("the directory %s was removed: reload to begin a new one", l.cfg.Dir)
+			return fmt.Errorf("the directory %s was removed: stop this process and start it again to begin a new one", l.cfg.Dir)
 		case err != nil:
 			return err
 		case l.cfg.MaxSize > 0 && l.size() > l.cfg.MaxSize: // counts what is being opened
