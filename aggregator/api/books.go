@@ -44,6 +44,8 @@ type edgeAnswer struct {
 	Lost        uint64 `json:"lost"`
 	LagMS       int64  `json:"lag_ms"`
 	ClockSkewMS int64  `json:"clock_skew_ms"`
+	// LastSeen is when its newest batch came, RFC 3339, UTC; null = not yet.
+	LastSeen *string `json:"last_seen"`
 }
 
 // incidentAnswer is a span of time that is incomplete.
@@ -81,21 +83,28 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range s.cfg.Books.Edges() {
 		answer.Edges = append(answer.Edges, booksOf(&e))
 	}
-	at := func(us int64) string { return time.UnixMicro(us).UTC().Format(time.RFC3339) }
 	for _, i := range incidents {
-		answer.Incomplete = append(answer.Incomplete, incidentAnswer{at(i.From), at(i.To), i.Count, i.Reason})
+		answer.Incomplete = append(answer.Incomplete, incidentAnswer{rfc3339(i.From), rfc3339(i.To), i.Count, i.Reason})
 	}
 	return s.made(w, r, answer)
 }
+
+func rfc3339(us int64) string { return time.UnixMicro(us).UTC().Format(time.RFC3339) }
 
 // booksOf balances an edge's books by what arrived here: its own counters were
 // read when its newest batch was sealed, before anybody could know that this
 // batch would arrive.
 func booksOf(e *receive.EdgeHealth) edgeAnswer {
+	var seen *string
+	if e.LastSeen != 0 {
+		text := rfc3339(e.LastSeen)
+		seen = &text
+	}
 	return edgeAnswer{
 		Edge: e.ID.String(), Epoch: e.Epoch.String(), Name: e.Name, Version: e.Version,
 		Captured: e.Counters.Captured, Stored: e.Accepted, Queued: ops.Queued(e), Dropped: e.Counters.DroppedTotal(),
 		Rejected: e.Rejected, Lost: e.Lost, LagMS: e.LagMS, ClockSkewMS: e.SkewMS,
+		LastSeen: seen,
 	}
 }
 

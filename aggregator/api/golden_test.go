@@ -186,7 +186,7 @@ func TestGolden(t *testing.T) {
 		"error-parameter":         "/api/stats/main?site_id=example.com&period=8d",
 		"error-dimension":         "/api/stats/breakdown/shoe-sizes?site_id=example.com",
 		"error-endpoint":          "/api/nothing",
-		"sites-are-found-by-uuid": "/api/stats/main?site_id=0D2F4C1E-7a54-4b5e-9c53-1f1e8a6f9a01&period=7d",
+		"main-of-a-uuid": "/api/stats/main?site_id=0D2F4C1E-7a54-4b5e-9c53-1f1e8a6f9a01&period=7d",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := i.get(path)

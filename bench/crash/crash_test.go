@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -306,7 +305,7 @@ func TestOrderlyEndsLoseNothing(t *testing.T) {
 		if i%2 == 0 {
 			p = c.caddy
 		}
-		c.must(p.signal(syscall.SIGTERM, 10*time.Second))
+		c.must(p.stop())
 		c.must(p.start(c.ctx, ""))
 	}
 	c.verify(nil)

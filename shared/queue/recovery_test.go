@@ -66,15 +66,6 @@ func killedQueue(t testing.TB, n int) string {
 	return dir
 }
 
-func copyDir(t testing.TB, from string) string {
-	t.Helper()
-	to := t.TempDir()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
-
 func TestTornTailAtEveryByte(t *testing.T) {
 	dir := t.TempDir()
 	l, err := OpenLog(LogConfig{Dir: dir, SegmentSize: minSegment})
