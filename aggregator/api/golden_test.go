@@ -44,6 +44,7 @@ type ledger struct{ *state.State }
 func (ledger) Edges() []receive.EdgeHealth {
 	shop := receive.EdgeHealth{LagMS: 40, Accepted: 90, Rejected: 2, Lost: 3}
 	shop.ID, shop.Name, shop.Version, shop.Epoch, shop.SkewMS = shared.EdgeID{1}, "shop", "1.0.0", 0xabc, -12
+	shop.LastSeen = now.UnixMicro()
 	shop.Counters = shared.Counters{Captured: 110, Queued: 100}
 	shop.Counters.Dropped[shared.DropRing].Count = 7
 	blog := receive.EdgeHealth{LagMS: 3_600_000}
