@@ -27,7 +27,7 @@ type segment struct {
 	serial uint64
 	dir    string
 
-	// Guarded by Log.mu.
+	// Guarded by Log.mu, as is w: written under both locks.
 	first, next uint64 // positions [first, next)
 	size        int64  // what it takes of max_size
 	items       []item // of a sealed segment: see readCache
@@ -132,17 +132,17 @@ func (l *Log) seal(s *segment) error {
 		return fmt.Errorf("seal segment %d: %w", s.serial, spaceError(err))
 	}
 	failpoint.Hit("queue.seal.renamed")
-	s.mu.Lock()
+	s.mu.Lock() // before l.mu: readers under way hold it, and nobody waits for them with l.mu
+	l.mu.Lock()
 	w := s.w
 	s.w, s.file = nil, nil
-	s.mu.Unlock()
-	l.mu.Lock()
 	s.items, s.dirty, s.suspect = nil, false, false
 	s.size = w.used
 	for _, it := range missing {
 		l.addHole(hole{first: it.first, last: it.next - 1, reason: HoleCorruption, time: time.Now().UnixMicro()})
 	}
 	l.mu.Unlock()
+	s.mu.Unlock()
 	if len(missing) > 0 {
 		l.log.Error("records did not survive a failing disk and count as lost", zap.String("segment", s.dir), zap.Int("records", len(missing)))
 	}
