@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/queue"
 )
 
 func init() {
@@ -189,6 +190,10 @@ func (a *App) check() error {
 	switch {
 	case q.MaxSize < 0:
 		return errors.New("queue: max_size is negative")
+	case q.MaxSize > 0 && q.MaxSize < queue.LeastMaxSize():
+		// The queue itself would say so only when it is opened: a reload would
+		// take what keeps the next start from serving any site.
+		return fmt.Errorf("queue: max_size is %d bytes, at least %d", q.MaxSize, queue.LeastMaxSize())
 	case q.ReserveFree < 0:
 		return errors.New("queue: reserve_free is negative")
 	case q.ReserveFree > 0 && q.ReserveFree < minReserve:

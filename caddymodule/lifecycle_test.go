@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,6 +236,22 @@ func TestDirectoriesThatCannotBeTheQueues(t *testing.T) {
 	}
 	if b := readFile(t, filepath.Join(foreign, "letters.txt")); b != "dear" {
 		t.Error("the foreign directory was changed")
+	}
+}
+
+// What a queue can't be opened with is refused by a reload, too, which opens
+// none: the next start would serve no site.
+func TestReloadRefusesWhatTheNextStartWould(t *testing.T) {
+	e := newEdge(t)
+	e.load(pageSite)
+	for _, option := range []string{"max_size 1MiB", "reserve_free 1MiB", "seal_age 1h", "sync 1h", "drop all"} {
+		name, _, _ := strings.Cut(option, " ")
+		lines := strings.Split(e.queue, "\n")
+		e.queue = strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, name) }), "\n") + "\n" + option
+		if err := e.try(pageSite); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", option, err)
+		}
+		e.queue = strings.Join(lines, "\n")
 	}
 }
 

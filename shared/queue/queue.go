@@ -61,6 +61,10 @@ const (
 	queueSegment = 4 << 20
 )
 
+// LeastMaxSize is the least MaxSize that a queue can work with: two segments of
+// the smallest size.
+func LeastMaxSize() int64 { return 2 * footprint(minSegment) }
+
 func (c *Config) setDefaults() {
 	if c.MaxSize == 0 {
 		c.MaxSize = defaultMaxSize
