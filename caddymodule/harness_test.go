@@ -22,6 +22,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/eider-analytics/eider/internal/child"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/batch"
 )
@@ -165,14 +166,14 @@ func newEdge(t testing.TB) *edge {
 	return e
 }
 
+// freeAddr is an address that no outgoing connection of another test takes.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := child.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 func (e *edge) port() string        { _, port, _ := strings.Cut(e.addr, ":"); return port }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -146,14 +145,4 @@ func tail(path string) string {
 		lines = lines[len(lines)-15:]
 	}
 	return "  | " + strings.ReplaceAll(string(bytes.Join(lines, []byte("\n"))), "\n", "\n  | ")
-}
-
-// freeAddress finds a loopback port that nobody listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/eider-analytics/eider/internal/child"
 )
 
 const (
@@ -59,7 +61,7 @@ func newRig(dir, bin string, o options) (*rig, error) {
 	}
 	var addr [3]string
 	for i := range addr {
-		a, err := freeAddress()
+		a, err := child.FreeAddress()
 		if err != nil {
 			return nil, err
 		}
