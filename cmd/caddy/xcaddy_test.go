@@ -29,7 +29,7 @@ func TestXcaddyBuildsTheSameCaddy(t *testing.T) {
 	manifest := readManifest(t, root)
 	tmp := t.TempDir()
 	xcaddy := buildXcaddy(t, tmp)
-	warmCache(t, tmp, manifest.CaddyVersion)
+	warmCache(t, tmp, root, manifest)
 
 	args := []string{"build", manifest.CaddyVersion, "--output", filepath.Join(tmp, "by-xcaddy")}
 	for _, p := range manifest.Plugins {
@@ -104,14 +104,30 @@ func buildXcaddy(t *testing.T, tmp string) string {
 	return bin
 }
 
-// warmCache fetches what Caddy alone requires: xcaddy asks for it before it
-// comes to our module, whose versions are newer here and there.
-func warmCache(t *testing.T, tmp, version string) {
+// warmCache fetches what xcaddy will look at, step by step as it does, since
+// the versions that it comes across are not only those of our go.mod. Our
+// module is required and replaced here, so that nobody is asked for it.
+func warmCache(t *testing.T, tmp, root string, m manifest) {
 	t.Helper()
 	dir := filepath.Join(tmp, "warm")
-	writeModule(t, dir, "warm", "github.com/caddyserver/caddy/v2 "+version)
-	if out, err := run(dir, nil, "go", "get", "github.com/caddyserver/caddy/v2@"+version); err != nil {
-		t.Skipf("NOT TESTED: what Caddy %s needs can't be had: %v\n%s", version, err, out)
+	caddy := "github.com/caddyserver/caddy/v2"
+	writeModule(t, dir, "warm", caddy+" "+m.CaddyVersion)
+	text := "package main\n\nimport (\n\tcaddycmd \"" + caddy + "/cmd\"\n\t_ \"" + caddy + "/modules/standard\"\n"
+	for _, p := range m.Plugins {
+		text += "\t_ \"" + p.Module + "\"\n"
+	}
+	text += ")\n\nfunc main() { caddycmd.Main() }\n"
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"get", caddy + "@" + m.CaddyVersion},
+		{"mod", "edit", "-require", ourModule + "@v0.0.0", "-replace", ourModule + "=" + root},
+		{"get", "."},
+	} {
+		if out, err := run(dir, []string{"GOFLAGS=-mod=mod"}, "go", args...); err != nil {
+			t.Skipf("NOT TESTED: what Caddy %s needs can't be had: %v\n%s", m.CaddyVersion, err, out)
+		}
 	}
 }
 
