@@ -174,7 +174,7 @@ func (c *trial) verify(excused map[string]bool) {
 }
 
 // bound is what the kills of Caddy may have taken between answer and WAL: the
-// ring and the open batch. The ring holds 8,192 at the most; here it is worked
+// ring and the open batch. The ring holds 4,096 at the most; here it is worked
 // off at once, so what counts is seal_age (50 ms), ten times over for a machine
 // that runs several trials.
 func (c *trial) bound(excused int) int {
