@@ -115,17 +115,26 @@ func indexBytes(b []byte) (items []item, end int64, damaged bool) {
 // leaves either the log or the copy, complete.
 func (l *Log) seal(s *segment) error {
 	tmp := s.sealedPath() + tmpSuffix
+	l.mu.Lock()
+	items, suspect := s.items, s.suspect
+	l.mu.Unlock()
 	write := func(dst *os.File) error { return copyLog(dst, s.file, s.w.used) }
-	if s.suspect {
-		write = func(dst *os.File) error { return salvage(dst, s.file, s.items) }
+	if suspect {
+		write = func(dst *os.File) error { return salvage(dst, s.file, items) }
 	}
 	if err := writeSealed(tmp, write); err != nil {
 		os.Remove(tmp)
 		return fmt.Errorf("seal segment %d: %w", s.serial, spaceError(err))
 	}
-	missing, err := missingFrom(tmp, s)
-	if err != nil {
-		return fmt.Errorf("seal segment %d: %w", s.serial, err)
+	l.mu.Lock()
+	suspect = s.suspect // a sync may have failed meanwhile
+	l.mu.Unlock()
+	var missing []item
+	if suspect {
+		var err error
+		if missing, err = missingFrom(tmp, items); err != nil {
+			return fmt.Errorf("seal segment %d: %w", s.serial, err)
+		}
 	}
 	failpoint.Hit("queue.seal.copied")
 	if err := errors.Join(os.Rename(tmp, s.sealedPath()), syncDir(s.dir)); err != nil {
@@ -146,7 +155,7 @@ func (l *Log) seal(s *segment) error {
 	if len(missing) > 0 {
 		l.log.Error("records did not survive a failing disk and count as lost", zap.String("segment", s.dir), zap.Int("records", len(missing)))
 	}
-	err = errors.Join(w.dispose(), tidy(s.dir))
+	err := errors.Join(w.dispose(), tidy(s.dir))
 	failpoint.Hit("queue.seal.disposed")
 	if err != nil {
 		return fmt.Errorf("let go of segment %d: %w", s.serial, err)
@@ -193,15 +202,12 @@ func salvage(dst io.Writer, src io.ReaderAt, items []item) error {
 
 // missingFrom lists the records of a segment that a copy of it lacks. Only
 // after a failed write or sync is there reason to look.
-func missingFrom(path string, s *segment) (missing []item, err error) {
-	if !s.suspect {
-		return nil, nil
-	}
+func missingFrom(path string, items []item) (missing []item, err error) {
 	got, _, _, err := indexOf(path)
 	if err != nil {
 		return nil, err
 	}
-	for _, it := range s.items {
+	for _, it := range items {
 		if have, ok := find(got, it.first); !ok || have.first != it.first || have.next != it.next {
 			missing = append(missing, it)
 		}
