@@ -109,6 +109,7 @@ func (e *Entry) parseRequest(request string) error {
 	if err := checkMethod(method); err != nil {
 		return err
 	}
+	target = strings.TrimSpace(target)
 	if at := strings.LastIndex(target, " "); at >= 0 && strings.HasPrefix(target[at+1:], "HTTP/") {
 		target, e.Proto = target[:at], target[at+1:]
 	}

@@ -58,6 +58,7 @@ func FuzzCombined(f *testing.F) {
 	f.Add("www.example.com:443 " + plain)
 	f.Add(`h - a [b [01/Jan/1970:00:00:00 -1200] "POST /\x00\"\\ HTTP/1.0" 999 - "\xe4" "`)
 	f.Add("[")
+	f.Add(`0 [01/MAY/2000:0:00:00 +0000]"A 0 HTTP/ "100`) // a blank behind the protocol
 	f.Fuzz(func(t *testing.T, line string) {
 		e, ok, err := ParseLine([]byte(line))
 		if !ok || err != nil {
