@@ -116,6 +116,12 @@ func TestAcknowledgedIsKeptForAWhile(t *testing.T) {
 	most := int64(4<<20 + 3*footprint(minSegment)) // grace, and what is open
 	waitFor(t, func() bool { return dirSize(t, dir) < most })
 	oldest := q.l.Oldest()
+	waitFor(t, func() bool { // until the keeper has nothing more to remove
+		was := oldest
+		time.Sleep(300 * time.Millisecond)
+		oldest = q.l.Oldest()
+		return oldest == was
+	})
 	if full < most+4<<20 || oldest == 1 || oldest > 7500 {
 		t.Fatalf("%d bytes at first, kept from %d on", full, oldest)
 	}
