@@ -36,6 +36,16 @@ type Observation struct {
 	CHUAModel       string
 
 	ViewID uint64 // as sent in Server-Timing; 0 = none
+
+	// What a message of a browser or client says beside; empty at a proxy.
+	Origin Origin // "" = edge
+	Title  string
+	Screen string // "1440x900"
+
+	// Where the address is, as a trusted proxy before this one says.
+	Country, Region, City string
+
+	DNT, GPC bool // the request asks not to be tracked
 }
 
 // Result is what became of one request at the edge. Every request that is seen

@@ -1,0 +1,106 @@
+// Package registry is what an edge, a collector and the aggregator's own
+// collection endpoints know of the sites: an immutable [View] of the state that
+// the aggregator hands out.
+//
+// It owns finding a site by its names and a salt by its time, and (for those
+// that are not the aggregator) asking for the state, keeping the sites on disk
+// for the next start, and keeping the secrets in memory only.
+//
+// It promises that a reader never waits and never sees half of a change. It
+// refuses to invent sites: a name that it does not know is nil.
+package registry
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/eider-analytics/eider/shared"
+)
+
+// View is one state of the registry. It never changes.
+type View struct {
+	version    string
+	names      map[string]*shared.SiteConfig
+	salts      map[string][]shared.Salt // by site id
+	signingKey []byte
+}
+
+// NewView makes a view of a state, which it keeps.
+func NewView(s *shared.EdgeState) *View {
+	v := &View{
+		version: s.Version, signingKey: s.SigningKey,
+		names: make(map[string]*shared.SiteConfig, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
+	}
+	for i := range s.Sites {
+		site := &s.Sites[i]
+		v.names[site.ID] = site
+		v.names[site.UUID] = site
+		for _, d := range site.Domains {
+			v.names[d] = site
+		}
+	}
+	for _, salt := range s.Salts {
+		v.salts[salt.Site] = append(v.salts[salt.Site], salt)
+	}
+	return v
+}
+
+// Version is the state's.
+func (v *View) Version() string { return v.version }
+
+// SigningKey signs Umami's tokens; empty = none yet.
+func (v *View) SigningKey() []byte { return v.signingKey }
+
+// Site finds a site by its id, UUID or domain; nil = there is none. Of a
+// domain neither case nor port, trailing dot or leading "www." matter. It does
+// not allocate for names in their normal form.
+func (v *View) Site(name string) *shared.SiteConfig {
+	if v == nil || name == "" {
+		return nil
+	}
+	if s := v.names[name]; s != nil {
+		return s
+	}
+	return v.names[normal(name)]
+}
+
+// Salt returns the key of a site, by its id, at a time, µs since 1970.
+func (v *View) Salt(siteID string, at int64) (shared.Salt, bool) {
+	if v == nil {
+		return shared.Salt{}, false
+	}
+	for _, s := range v.salts[siteID] {
+		if at >= s.From && at < s.Until {
+			return s, true
+		}
+	}
+	return shared.Salt{}, false
+}
+
+func normal(name string) string {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if i := strings.LastIndexByte(name, ':'); i >= 0 && (strings.IndexByte(name, ':') == i || strings.HasPrefix(name, "[")) && !strings.HasSuffix(name, "]") {
+		name = name[:i]
+	}
+	name = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"), ".")
+	if bare, ok := strings.CutPrefix(name, "www."); ok && strings.Contains(bare, ".") {
+		return bare
+	}
+	return name
+}
+
+// Holder is where the newest view is found. The zero value has an empty one.
+type Holder struct{ view atomic.Pointer[View] }
+
+var empty = NewView(&shared.EdgeState{})
+
+// Load returns the newest view, never nil.
+func (h *Holder) Load() *View {
+	if v := h.view.Load(); v != nil {
+		return v
+	}
+	return empty
+}
+
+// Store makes v the newest view.
+func (h *Holder) Store(v *View) { h.view.Store(v) }

@@ -1,0 +1,124 @@
+package shared
+
+// PathEdge is where an edge or a collector asks for what it needs to know
+// before it can enrich: `GET /v1/edge`, bearer edge token, answered with an
+// [EdgeState] and an ETag; If-None-Match with that tag is answered 304.
+const PathEdge = "/v1/edge"
+
+// EdgePoll is how often an edge asks, in seconds: a change of the registry is
+// known everywhere within twice that.
+const EdgePoll = 5
+
+// EdgeState is the registry as one edge token may see it, with the secrets
+// that enrichment needs. Sites may be kept on disk; Salts and SigningKey live
+// in memory only, on both sides of the wire.
+type EdgeState struct {
+	Version string       `json:"version"` // changes with any part of it; also the ETag
+	Sites   []SiteConfig `json:"sites"`
+	// Salts are those of the current period of each site, of the one before as
+	// long as its identities are still sent beside (2 hours), and of the next
+	// one, ahead of the rotation.
+	Salts []Salt `json:"salts"`
+	// SigningKey signs the tokens of Umami's protocol (HS256).
+	SigningKey []byte `json:"signing_key"`
+}
+
+// Salt is the key that visitors of one site are hashed with in one period.
+type Salt struct {
+	Site     string   `json:"site"` // the site's id
+	Key      [32]byte `json:"key"`
+	From     int64    `json:"from"`     // µs since 1970
+	Until    int64    `json:"until"`    // µs since 1970, excluded: the site's local midnight
+	Identity string   `json:"identity"` // what events say of it: [IdentityDay], [IdentityMonth], …
+}
+
+// Kinds of identity, as Event.Identity has them.
+const (
+	IdentityDay   = "day"
+	IdentityMonth = "month"
+	// IdentityDayLocal marks an identity under a salt that no other edge and no
+	// other run of this one has: the edge had not reached its aggregator yet.
+	IdentityDayLocal = "day+local"
+)
+
+// PrevIdentityFor is how long after a rotation the identity of the period
+// before is sent beside the new one, µs.
+const PrevIdentityFor = 2 * 3600 * 1_000_000
+
+// SiteConfig is one site of the registry as edges and collectors need it.
+type SiteConfig struct {
+	ID       string   `json:"id"`
+	UUID     string   `json:"uuid"`
+	Name     string   `json:"name"`
+	Domains  []string `json:"domains"` // normal form: lower case, ASCII, no "www."
+	TimeZone string   `json:"time_zone"`
+	// AllowedDomains are the hosts whose pages may send to the collection
+	// endpoints, `*.example.com` for all below one; empty = any.
+	AllowedDomains []string `json:"allowed_domains,omitempty"`
+	// Identity is the period of the site's identities: day or month.
+	Identity string  `json:"identity"`
+	Archived bool    `json:"archived,omitempty"` // keeps its history, takes no events
+	Privacy  Privacy `json:"privacy"`
+}
+
+// Privacy says what of a site's events is not recorded. The zero value is the
+// default: everything in [Event], DNT and GPC counted without an identity.
+// Every field is applied before the WAL, on every way in.
+type Privacy struct {
+	NoVisitorID      bool `json:"no_visitor_id,omitempty"`      // no identity at all
+	CountryOnly      bool `json:"country_only,omitempty"`       // no region, no city
+	HourTimes        bool `json:"hour_times,omitempty"`         // times are cut to the hour
+	NoVersions       bool `json:"no_versions,omitempty"`        // of browser and system
+	NoScreen         bool `json:"no_screen,omitempty"`          // no screen size
+	ReferrerHostOnly bool `json:"referrer_host_only,omitempty"` // no path of the referrer
+	// DNT and GPC say what becomes of a request with the header: "" is
+	// [SignalNoIdentity].
+	DNT Signal `json:"dnt,omitempty"`
+	GPC Signal `json:"gpc,omitempty"`
+	// DistinctIDs allows ids and attributes that the site itself sends by
+	// identify.
+	DistinctIDs bool `json:"distinct_ids,omitempty"`
+	// QueryKeys are kept of query strings beside the built-in ones.
+	QueryKeys []string `json:"query_keys,omitempty"`
+	// Redact are regular expressions (RE2) whose matches in paths and titles
+	// are replaced by [redacted].
+	Redact []string `json:"redact,omitempty"`
+}
+
+// Signal is what a DNT or GPC header does.
+type Signal string
+
+// The effects of a signal.
+const (
+	SignalIgnore     Signal = "ignore"      // nothing
+	SignalNoIdentity Signal = "no_identity" // counted without an identity; the default
+	SignalRefuse     Signal = "refuse"      // not recorded
+)
+
+// Presets of Privacy, by name.
+var Presets = map[string]Privacy{
+	"strict": {
+		NoVisitorID: true, CountryOnly: true, HourTimes: true, NoVersions: true, NoScreen: true, ReferrerHostOnly: true,
+		DNT: SignalRefuse, GPC: SignalRefuse,
+	},
+	// What the French authority's exemption for audience measurement asks for:
+	// coarse place, no versions that single out, an opt-out that is respected
+	// (https://www.cnil.fr/fr/cookies-et-autres-traceurs/regles/cookies-solutions-pour-les-outils-de-mesure-daudience).
+	"cnil": {CountryOnly: false, NoVersions: true, NoScreen: true, ReferrerHostOnly: true, DNT: SignalRefuse, GPC: SignalRefuse},
+}
+
+// Names of events with the kind completion.
+const (
+	// CompletionPrefetch is a page fetched ahead, with all that is known of it
+	// and a view id. It counts once it is seen.
+	CompletionPrefetch = "prefetch"
+	// CompletionActivation says that the prefetch with its view id was seen:
+	// the page's parts were asked for.
+	CompletionActivation = "activation"
+	// CompletionEvidence says that its visitor fetches the parts of pages: a
+	// person. At most one a visitor, identity period and edge.
+	CompletionEvidence = "evidence"
+	// CompletionIdentify carries the distinct id of its visitor and, as
+	// properties, attributes of it.
+	CompletionIdentify = "identify"
+)
