@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 )
 
 // EventID is the name of an event for the outside: a UUIDv8 (RFC 9562) that
@@ -25,4 +26,21 @@ func EventID(edge EdgeID, epoch Epoch, seq uint64) string {
 		}
 	}
 	return string(id[:])
+}
+
+// VisitorUUID is a visitor's id where another protocol wants a UUID: its 16
+// hexadecimal digits, with the version and variant of a UUIDv8 between them, so
+// that SQL makes it from the column and [ParseVisitorUUID] gets it back.
+func VisitorUUID(visitor uint64) string {
+	h := fmt.Sprintf("%016x", visitor)
+	return h[:8] + "-" + h[8:12] + "-8" + h[12:15] + "-800" + h[15:] + "-000000000000"
+}
+
+// ParseVisitorUUID is the inverse of [VisitorUUID].
+func ParseVisitorUUID(s string) (visitor uint64, ok bool) {
+	if len(s) != 36 || s[14] != '8' || s[19:22] != "800" || s[24:] != "000000000000" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[:8]+s[9:13]+s[15:18]+s[22:23], 16, 64)
+	return n, err == nil && VisitorUUID(n) == s
 }

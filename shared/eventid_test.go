@@ -25,3 +25,23 @@ func TestEventIDFollowsFromTheKey(t *testing.T) {
 		}
 	}
 }
+
+func TestVisitorUUID(t *testing.T) {
+	for _, id := range []uint64{1, 0x0123456789abcdef, 1<<64 - 1} {
+		s := VisitorUUID(id)
+		if back, ok := ParseVisitorUUID(s); !ok || back != id {
+			t.Errorf("%x became %s became %x, %v", id, s, back, ok)
+		}
+	}
+	if s := VisitorUUID(0x0123456789abcdef); s != "01234567-89ab-8cde-800f-000000000000" {
+		t.Error(s)
+	}
+	for _, s := range []string{
+		"", "01234567-89ab-4cde-800f-000000000000", "01234567-89ab-8cde-800f-000000000001",
+		"01234567-89AB-8cde-800f-000000000000", "01234567_89ab-8cde-800f-000000000000", "+1234567-89ab-8cde-800f-000000000000",
+	} {
+		if id, ok := ParseVisitorUUID(s); ok {
+			t.Errorf("%q is taken for visitor %x", s, id)
+		}
+	}
+}

@@ -59,6 +59,19 @@ type SiteConfig struct {
 	Identity string  `json:"identity"`
 	Archived bool    `json:"archived,omitempty"` // keeps its history, takes no events
 	Privacy  Privacy `json:"privacy"`
+	// Links are the site's short addresses, `/q/` and `/p/` at the collection
+	// endpoints.
+	Links []Link `json:"links,omitempty"`
+}
+
+// Link is a short address that counts whoever follows it, or loads it as a
+// pixel. Its slug and its UUID are of it alone, among all sites.
+type Link struct {
+	Slug string `json:"slug"`
+	UUID string `json:"uuid"`
+	Name string `json:"name,omitempty"` // of the event; "" = the slug
+	// URL is where `/q/<slug>` leads; "" = a pixel, `/p/<slug>`.
+	URL string `json:"url,omitempty"`
 }
 
 // Privacy says what of a site's events is not recorded. The zero value is the

@@ -21,14 +21,22 @@ import (
 type View struct {
 	version    string
 	names      map[string]*shared.SiteConfig
+	sites      []shared.SiteConfig
+	links      map[string]link          // by slug and by UUID
 	salts      map[string][]shared.Salt // by site id
 	signingKey []byte
+}
+
+// link is a short address and the site that it is of.
+type link struct {
+	site *shared.SiteConfig
+	link *shared.Link
 }
 
 // NewView makes a view of a state, which it keeps.
 func NewView(s *shared.EdgeState) *View {
 	v := &View{
-		version: s.Version, signingKey: s.SigningKey,
+		version: s.Version, signingKey: s.SigningKey, sites: s.Sites, links: map[string]link{},
 		names: make(map[string]*shared.SiteConfig, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
 	}
 	for i := range s.Sites {
@@ -37,6 +45,10 @@ func NewView(s *shared.EdgeState) *View {
 		v.names[site.UUID] = site
 		for _, d := range site.Domains {
 			v.names[d] = site
+		}
+		for j := range site.Links {
+			l := &site.Links[j]
+			v.links[l.Slug], v.links[l.UUID] = link{site, l}, link{site, l}
 		}
 	}
 	for _, salt := range s.Salts {
@@ -62,6 +74,24 @@ func (v *View) Site(name string) *shared.SiteConfig {
 		return s
 	}
 	return v.names[normal(name)]
+}
+
+// Sites lists every site. It is the view's own: nothing in it may be changed.
+func (v *View) Sites() []shared.SiteConfig {
+	if v == nil {
+		return nil
+	}
+	return v.sites
+}
+
+// Link finds a short address, and the site that it is of, by its slug or its
+// UUID; nil = there is none.
+func (v *View) Link(name string) (*shared.Link, *shared.SiteConfig) {
+	if v == nil || name == "" {
+		return nil, nil
+	}
+	l := v.links[name]
+	return l.link, l.site
 }
 
 // Salt returns the key of a site, by its id, at a time, µs since 1970.
