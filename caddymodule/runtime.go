@@ -45,7 +45,7 @@ type runtime struct {
 	types classify.Memory
 	other *site // for hosts that no configuration names
 	isBot func(userAgent string) bool
-	salts enrich.Salts // kept when the enricher is exchanged: visitors stay who they are
+	salts *enrich.LocalSalts // kept when the enricher is exchanged: visitors stay who they are
 
 	enriching sync.Mutex // held while observations are enriched: an exchange waits
 	enricher  atomic.Pointer[enrich.Enricher]
@@ -171,7 +171,7 @@ func (rt *runtime) setGeoIP(path string, again bool) error {
 	if rt.enricher.Load() != nil && path == rt.geoip && !again {
 		return nil
 	}
-	next, err := enrich.New(enrich.Config{GeoIP: path, Salts: rt.salts, Logger: rt.log.Named("enrich")})
+	next, err := enrich.New(enrich.Config{GeoIP: path, Local: rt.salts, Logger: rt.log.Named("enrich")})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,15 @@ const (
 	MaxPropValue = 500
 )
 
+// Bounds of a site's own privacy rules: they are applied to every event.
+const (
+	MaxRedact        = 20  // patterns
+	MaxRedactPattern = 200 // bytes of one
+	MaxRedactSize    = 2000 // steps of one, compiled
+	MaxQueryKeys     = 50
+	MaxQueryKey      = 40 // bytes of one
+)
+
 // The longest value of each text field, in bytes of UTF-8. Edges cut to it;
 // the aggregator rejects what is longer.
 const (

@@ -45,7 +45,11 @@ type Observation struct {
 	// Where the address is, as a trusted proxy before this one says.
 	Country, Region, City string
 
-	DNT, GPC bool // the request asks not to be tracked
+	// Wishes are what the request says about being measured.
+	Wishes
+	// Privacy is what the proxy's own configuration asks for beside the
+	// registry; the stricter of both holds. nil = nothing. It is not changed.
+	Privacy *Privacy
 }
 
 // Result is what became of one request at the edge. Every request that is seen

@@ -2,8 +2,27 @@ package shared
 
 // PathEdge is where an edge or a collector asks for what it needs to know
 // before it can enrich: `GET /v1/edge`, bearer edge token, answered with an
-// [EdgeState] and an ETag; If-None-Match with that tag is answered 304.
+// [EdgeState] and an ETag; If-None-Match with that tag is answered 304. `POST`
+// with an [EdgeReport] asks the same, and tells something with it.
 const PathEdge = "/v1/edge"
+
+// EdgeReport is what an edge tells with its question.
+type EdgeReport struct {
+	// UnknownHosts are hosts that were asked for and that no configuration
+	// names, since the last report that was answered: to be offered for adding,
+	// never added by themselves. At most [MaxUnknownHosts].
+	UnknownHosts []HostCount `json:"unknown_hosts"`
+}
+
+// MaxUnknownHosts bounds one report: whoever makes up hosts must not be able
+// to make it grow.
+const MaxUnknownHosts = 100
+
+// HostCount says how often a host was asked for.
+type HostCount struct {
+	Host     string `json:"host"` // lower case, ASCII, without port
+	Requests int64  `json:"requests"`
+}
 
 // EdgePoll is how often an edge asks, in seconds: a change of the registry is
 // known everywhere within twice that.

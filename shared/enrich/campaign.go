@@ -24,9 +24,10 @@ const (
 )
 
 // readQuery reads campaign, click ids and source out of a raw query string and
-// keeps of it what is on the allow-list: utm_*, click ids, ref, source.
-// Everything else may be a secret and ends here.
-func readQuery(raw string, dst *shared.Event) campaign {
+// keeps of it what is on the allow-list: utm_*, click ids, ref, source, and the
+// site's extra keys, which are in lower case. Everything else may be a secret
+// and ends here.
+func readQuery(raw string, extra map[string]bool, dst *shared.Event) campaign {
 	var c campaign
 	if raw == "" {
 		return c
@@ -39,6 +40,9 @@ func readQuery(raw string, dst *shared.Event) campaign {
 		pair, rest, _ = strings.Cut(rest, "&")
 		key, value, _ := strings.Cut(pair, "=")
 		field := allowed(key, dst, &c)
+		if field == nil && len(extra) > 0 && len(key) <= shared.MaxQueryKey && extra[strings.ToLower(key)] {
+			field = &discarded
+		}
 		if field == nil {
 			kept.skip()
 			continue

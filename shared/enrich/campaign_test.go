@@ -31,7 +31,7 @@ func TestQueryKeepsWhatIsListed(t *testing.T) {
 		{"utm_term=" + long + "&utm_content=" + long + "&utm_campaign=" + long, "utm_term=" + long + "&utm_content=" + long},
 	} {
 		var e shared.Event
-		readQuery(c.raw, &e)
+		readQuery(c.raw, nil, &e)
 		if e.Query != c.query {
 			t.Errorf("%q: kept %q, want %q", c.raw, e.Query, c.query)
 		}
@@ -42,7 +42,7 @@ func TestCampaignsAndClickIDs(t *testing.T) {
 	var e shared.Event
 	long := strings.Repeat("ü", 200)
 	readQuery("utm_source=News+letter&utm_medium=e%2Dmail&utm_campaign="+long+"&utm_content=c&utm_term=%20t%00t%20&utm_term=second"+
-		"&gclid=g&fbclid=f&msclkid=m&ttclid=tt&li_fat_id=li&twclid=tw", &e)
+		"&gclid=g&fbclid=f&msclkid=m&ttclid=tt&li_fat_id=li&twclid=tw", nil, &e)
 	e.Query = ""
 	want := shared.Event{
 		UTMSource: "News letter", UTMMedium: "e-mail", UTMCampaign: long[:254], UTMContent: "c", UTMTerm: "tt",
@@ -55,7 +55,7 @@ func TestCampaignsAndClickIDs(t *testing.T) {
 
 func TestHugeQueriesAreBounded(t *testing.T) {
 	var e shared.Event
-	readQuery(strings.Repeat("a=b&", 100_000)+"utm_source=late", &e)
+	readQuery(strings.Repeat("a=b&", 100_000)+"utm_source=late", nil, &e)
 	if e.UTMSource != "" {
 		t.Error("more than the bound was read")
 	}

@@ -9,18 +9,24 @@ import (
 	"github.com/eider-analytics/eider/shared"
 )
 
-// Config of an [Enricher]. The zero value works: no places, salts of its own.
+// Config of an [Enricher]. The zero value works: no places, no site known,
+// salts of its own.
 type Config struct {
-	GeoIP  string      // path of a country or city database in MaxMind's format; "" = none
-	Salts  Salts       // nil = NewLocalSalts(nil)
+	GeoIP string // path of a country or city database in MaxMind's format; "" = none
+	Sites Sites  // nil = none is known
+	Salts Salts  // the aggregator's; nil = none
+	// Local salts are used for what happens now, where Salts has none: the edge
+	// has not reached its aggregator in this period. nil with Salts = no
+	// identities then; nil without = NewLocalSalts(nil).
+	Local  *LocalSalts
 	Logger *zap.Logger // nil = silent
 }
 
 // Enricher makes events of observations. It is safe for concurrent use.
 type Enricher struct {
-	clients *memo[client]
-	places  *places
-	hashers *hashers
+	clients  *memo[client]
+	places   *places
+	policies policies
 }
 
 // New makes an enricher. A GeoIP file that is missing or damaged is a warning
@@ -30,14 +36,29 @@ func New(cfg Config) (*Enricher, error) {
 		cfg.Logger = zap.NewNop()
 	}
 	if cfg.Salts == nil {
-		cfg.Salts = NewLocalSalts(nil)
+		if cfg.Local == nil {
+			cfg.Local = NewLocalSalts(nil)
+		}
+		cfg.Salts = nothing{}
+	}
+	if cfg.Sites == nil {
+		cfg.Sites = nothing{}
 	}
 	p, err := openPlaces(cfg.GeoIP, cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("enrich: %w", err)
 	}
-	return &Enricher{clients: newMemo[client](), places: p, hashers: newHashers(cfg.Salts)}, nil
+	return &Enricher{
+		clients: newMemo[client](), places: p,
+		policies: policies{sites: cfg.Sites, salts: cfg.Salts, local: cfg.Local, log: cfg.Logger, all: map[policyKey]*policy{}},
+	}, nil
 }
+
+// nothing knows no site and has no salt.
+type nothing struct{}
+
+func (nothing) Site(string) *shared.SiteConfig        { return nil }
+func (nothing) Salt(string, int64) (shared.Salt, bool) { return shared.Salt{}, false }
 
 // Close lets go of the GeoIP file. No Enrich may be running or follow.
 func (e *Enricher) Close() error { return e.places.close() }
@@ -49,13 +70,16 @@ const unnamedSite = "_other"
 // shares strings with the observation and with the enricher's memory; it holds
 // no form of the address.
 //
-// PrevVisitorID stays unset: the identity of the day before may only travel to
-// an aggregator that drops it where it continues no visit.
+// The site's privacy options are applied. Whether the request may be recorded
+// at all is the caller's to ask before: [shared.SiteConfig.Declines].
 //
 // dst passes shared.Event.Check, whatever bytes the observation holds, if
 // o.Time is a possible time.
 func (e *Enricher) Enrich(o *shared.Observation, dst *shared.Event) {
-	*dst = shared.Event{Origin: shared.OriginEdge, Time: o.Time}
+	*dst = shared.Event{Origin: o.Origin, Time: o.Time}
+	if !dst.Origin.Valid() {
+		dst.Origin = shared.OriginEdge
+	}
 	dst.Hostname = shared.Cut(hostname(o.Host), shared.MaxHostname)
 	dst.Site = shared.Cut(o.Site, shared.MaxSite)
 	if dst.Site == "" {
@@ -64,21 +88,48 @@ func (e *Enricher) Enrich(o *shared.Observation, dst *shared.Event) {
 	if dst.Site == "" {
 		dst.Site = unnamedSite
 	}
+	p := e.policies.of(dst.Site, o.Privacy)
 	setKind(o, dst)
-	dst.Pathname = shared.Cut(redactPath(o.Path), shared.MaxPath)
+	dst.Pathname = shared.Cut(p.clean(redactPath(o.Path)), shared.MaxPath)
+	dst.Title = shared.Cut(p.clean(redactTitle(o.Title)), shared.MaxTitle)
+	dst.ScreenSize = screen(o.Screen)
 	dst.Language = language(o.AcceptLanguage)
 	setProxy(o, dst)
 	setVerdict(o, dst)
 	c := e.describe(o, dst)
-	setSource(o, dst, c)
-	where := e.places.find(o.ClientIP)
-	dst.CountryCode, dst.Region, dst.City = where.country, where.region, where.city
-	dst.VisitorID, dst.Identity = e.hashers.visitor(dst.Site, o.ClientIP, cutUserAgent(o.UserAgent), o.Time)
+	setSource(o, dst, c, p)
+	e.setPlace(o, dst)
+	if !p.WithoutIdentity(o.Wishes) {
+		p.visitors.visitor(dst, o.ClientIP, cutUserAgent(o.UserAgent), o.Time, happensNow(o.Origin))
+	}
 	dst.ViewID = o.ViewID
+	p.apply(dst)
+}
+
+// happensNow reports whether an event's time is our own clock's. Others' times
+// get no local salts: an identity in a past that nobody counted in joins
+// nothing, and many of them would drive today's salt out.
+func happensNow(origin shared.Origin) bool {
+	return origin != shared.OriginAPI && origin != shared.OriginImport
+}
+
+// setPlace takes the place that a trusted proxy names, and what that leaves
+// open from the database.
+func (e *Enricher) setPlace(o *shared.Observation, dst *shared.Event) {
+	if o.Country == tor {
+		return // where the exit stands says nothing of the reader
+	}
+	named := namedPlace(o)
+	if named.country == "" || named.region == "" && named.city == "" {
+		if where := e.places.find(o.ClientIP); named.country == "" || named.country == where.country {
+			named = where
+		}
+	}
+	dst.CountryCode, dst.Region, dst.City = named.country, named.region, named.city
 }
 
 // prefetchName is the name of completions that stand for a prefetched page.
-const prefetchName = "prefetch"
+const prefetchName = shared.CompletionPrefetch
 
 // setKind takes the observation's kind, or the one that its result implies.
 //
@@ -139,13 +190,17 @@ func setVerdict(o *shared.Observation, dst *shared.Event) {
 }
 
 // setSource fills referrer, campaign, source and channel.
-func setSource(o *shared.Observation, dst *shared.Event, c *client) {
-	tagged := readQuery(o.RawQuery, dst)
+func setSource(o *shared.Observation, dst *shared.Event, c *client, p *policy) {
+	tagged := readQuery(o.RawQuery, p.keys, dst)
 	ref := parseReferrer(o.Referer)
-	internal := o.SecFetchSite == "same-origin" || ref.domain != "" && selfReferral(ref.domain, dst)
+	fetchSite := ""
+	if dst.Origin == shared.OriginEdge {
+		fetchSite = o.SecFetchSite // a message's own is that of the script
+	}
+	internal := fetchSite == "same-origin" || ref.domain != "" && (selfReferral(ref.domain, dst) || p.ownDomain(ref.domain))
 	if !internal {
 		dst.ReferrerDomain = shared.Cut(ref.domain, shared.MaxHostname)
-		dst.ReferrerPath = shared.Cut(ref.path, shared.MaxPath)
+		dst.ReferrerPath = shared.Cut(p.clean(ref.path), shared.MaxPath)
 	}
 	tag := firstNonEmpty(dst.UTMSource, tagged.source, tagged.ref)
 	var from source
@@ -159,7 +214,7 @@ func setSource(o *shared.Observation, dst *shared.Event, c *client) {
 		from = sourceOfPackage(ref.domain)
 	case ref.domain != "":
 		from = sourceOfHost(ref.domain)
-	case c.app != "" && o.SecFetchSite != "same-site":
+	case c.app != "" && fetchSite != "same-site":
 		from = sourceByWord[strings.ToLower(c.app)]
 	}
 	dst.Source = shared.Cut(from.name, shared.MaxUTM)

@@ -19,7 +19,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixMicro()
 
 func newEnricher(t testing.TB) *Enricher {
 	t.Helper()
-	e, err := New(Config{Salts: NewLocalSalts(time.UTC)})
+	e, err := New(Config{Local: NewLocalSalts(time.UTC)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/oschwald/geoip2-golang/v2"
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -124,6 +126,49 @@ func country(code string) string {
 		}
 	}
 	return code
+}
+
+// tor is the "country" of Tor's exits at Cloudflare.
+const tor = "T1"
+
+// namedPlace is the place that a proxy before ours names. Names are taken as
+// the networks send them: encoded (Vercel, CloudFront) or not (Cloudflare).
+func namedPlace(o *shared.Observation) place {
+	p := place{country: country(strings.ToUpper(strings.TrimSpace(o.Country)))}
+	if p.country == "" {
+		return place{}
+	}
+	p.region = region(o.Region, p.country)
+	p.city = shared.Cut(strings.TrimSpace(unescape(o.City)), shared.MaxShort)
+	return p
+}
+
+// region returns a code of ISO 3166-2 without its country.
+func region(code, country string) string {
+	code = strings.ToUpper(strings.TrimSpace(code))
+	if rest, ok := strings.CutPrefix(code, country); ok && strings.HasPrefix(rest, "-") {
+		code = rest[1:]
+	}
+	if len(code) < 1 || len(code) > 3 {
+		return ""
+	}
+	for i := 0; i < len(code); i++ {
+		if !alnum(code[i]) {
+			return ""
+		}
+	}
+	return code
+}
+
+// unescape takes percent-encoding off where it is valid.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	if decoded, err := url.PathUnescape(s); err == nil && utf8.ValidString(decoded) {
+		return decoded
+	}
+	return s
 }
 
 // carrierNAT is the address space of RFC 6598.

@@ -35,6 +35,16 @@ func redactPath(path string) string {
 	return redactTokens(redactEmails(cutQuery(path, "?#")))
 }
 
+// redactTitle takes e-mail addresses and long random tokens out of a title.
+// Percent-encoding is taken off where all of it is valid: some trackers encode
+// titles, and "100% sure" is one as it is.
+func redactTitle(title string) string {
+	if len(title) > maxRawPath {
+		title = title[:maxRawPath]
+	}
+	return redactTokens(redactEmails(unescape(title)))
+}
+
 // cutQuery ends a text where a query string or fragment begins in it, as mail
 // programs leave it that encode a link once too often: at the first of the
 // separators, if a name with a value stands behind it or behind a later one.

@@ -109,3 +109,25 @@ func cacheStatus(header string) string {
 	}
 	return ""
 }
+
+// screen returns a size like "1440x900", or "".
+func screen(s string) string {
+	w, h, ok := strings.Cut(s, "x")
+	if !ok || !pixels(w) || !pixels(h) {
+		return ""
+	}
+	return s
+}
+
+// pixels reports whether s is a number from 1 to 99999, as it is written.
+func pixels(s string) bool {
+	if s == "" || len(s) > 5 || s[0] == '0' {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}

@@ -9,26 +9,16 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/eider-analytics/eider/shared"
 )
 
-// Salt is the key that visitors of one site are hashed with in one period.
-type Salt struct {
-	Key         [32]byte
-	From, Until int64  // µs since 1970: the period, its end excluded
-	Identity    string // what the event says of it: the period's kind, "+local" for an edge's own
-}
-
-// Salts gives out the keys of visitors. The aggregator's reach an edge by the
-// network; without any, [LocalSalts] are used.
+// Salts gives out the keys of visitors: those that the aggregator makes.
 type Salts interface {
-	// Salt returns the key of a site at a time, µs since 1970. ok is false when
-	// there is none any more: the event then has no visitor.
-	Salt(site string, at int64) (salt Salt, ok bool)
+	// Salt returns the key of a site, by its id, at a time, µs since 1970. ok is
+	// false when there is none.
+	Salt(siteID string, at int64) (salt shared.Salt, ok bool)
 }
-
-// identityLocal marks salts that no other edge and no other run of this one
-// has: a visitor counted under one is counted again under the next.
-const identityLocal = "day+local"
 
 // LocalSalts are an edge's own: random, one for each site and local day, in
 // memory only. They end with the process, or when the day after next begins, and
@@ -59,15 +49,31 @@ func NewLocalSalts(zone *time.Location) *LocalSalts {
 }
 
 // Salt implements [Salts]. There always is one.
-func (l *LocalSalts) Salt(site string, at int64) (Salt, bool) {
+func (l *LocalSalts) Salt(site string, at int64) (shared.Salt, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	day := l.day(at)
-	s := Salt{From: day.from, Until: day.until, Identity: identityLocal}
-	mac := hmac.New(sha256.New, day.key[:])
+	return l.day(at).salt(site), true
+}
+
+// kept returns the salt of a time only if its day was asked for before.
+func (l *LocalSalts) kept(site string, at int64) (shared.Salt, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.days {
+		if d := &l.days[i]; at >= d.from && at < d.until {
+			return d.salt(site), true
+		}
+	}
+	return shared.Salt{}, false
+}
+
+// salt derives a site's salt from the day's key.
+func (d *localDay) salt(site string) shared.Salt {
+	s := shared.Salt{Site: site, From: d.from, Until: d.until, Identity: shared.IdentityDayLocal}
+	mac := hmac.New(sha256.New, d.key[:])
 	mac.Write([]byte(site))
 	mac.Sum(s.Key[:0])
-	return s, true
+	return s
 }
 
 // day returns the day of a time, with a fresh key if it is none of the two that
@@ -91,51 +97,78 @@ func (l *LocalSalts) day(at int64) *localDay {
 	return &l.days[0]
 }
 
-// hashers keeps one ready keyed hash for each site: the two blocks of a HMAC's
-// key are hashed once, not for each event.
-type hashers struct {
-	salts Salts
+// keyring hands out the keyed hashes of one site's visitors: the two blocks of
+// a HMAC's key are hashed once a salt, not for each event.
+//
+// Every event asks for the salt anew, since the aggregator's can come while a
+// local one is in use.
+type keyring struct {
+	salts Salts       // the aggregator's
+	local *LocalSalts // where it has none; nil = no identity then
+	site  string      // the site's id, or its name while nobody knows it
 
-	mu     sync.Mutex
-	bySite map[string]*hasher
+	mu      sync.Mutex
+	own     shared.Salt // the local salt used last
+	keyed   [2]keyedHash
+	replace int // the one of keyed that goes next
+	buf     []byte
 }
 
-type hasher struct {
-	mu       sync.Mutex
-	from     int64
-	until    int64
-	identity string
-	mac      hash.Hash
-	buf      []byte
+type keyedHash struct {
+	key [32]byte
+	mac hash.Hash // nil = unused
 }
 
-// maxHashers bounds the memory for sites: hosts of a wildcard come from
-// outside. Beyond it all are forgotten and made anew, which changes no identity.
-const maxHashers = 1024
-
-func newHashers(salts Salts) *hashers {
-	return &hashers{salts: salts, bySite: make(map[string]*hasher)}
-}
-
-// visitor returns the first 64 bits of HMAC-SHA256(salt, site ‖ address ‖ user
-// agent) and the kind of identity, or zero where there is no address or salt.
-// IPv6 is cut to /64: a household's network, since devices change the rest.
-func (h *hashers) visitor(site string, addr netip.Addr, userAgent string, at int64) (id uint64, identity string) {
+// visitor sets the event's identity: the first 64 bits of HMAC-SHA256(salt,
+// site ‖ address ‖ user agent), and for a while after the salt has changed the
+// one under the salt before, by which the aggregator finds the visit that goes
+// on. It sets nothing where there is no address or salt. IPv6 is cut to /64: a
+// household's network, since devices change the rest.
+func (k *keyring) visitor(dst *shared.Event, addr netip.Addr, userAgent string, at int64, mayBeLocal bool) {
 	if !addr.IsValid() {
-		return 0, ""
+		return
 	}
-	s := h.of(site)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mac == nil || at < s.from || at >= s.until {
-		salt, ok := h.salts.Salt(site, at)
-		if !ok {
-			return 0, ""
-		}
-		s.mac = hmac.New(sha256.New, salt.Key[:])
-		s.from, s.until, s.identity = salt.From, salt.Until, salt.Identity
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	salt, ok := k.salt(at, mayBeLocal)
+	if !ok {
+		return
 	}
-	b := append(s.buf[:0], site...)
+	dst.VisitorID, dst.Identity = k.sum(&salt.Key, addr, userAgent), salt.Identity
+	if at-salt.From >= shared.PrevIdentityFor {
+		return
+	}
+	if before, ok := k.saltBefore(salt.From, mayBeLocal); ok {
+		dst.PrevVisitorID = k.sum(&before.Key, addr, userAgent)
+	}
+}
+
+func (k *keyring) salt(at int64, mayBeLocal bool) (shared.Salt, bool) {
+	if salt, ok := k.salts.Salt(k.site, at); ok {
+		return salt, true
+	}
+	if k.local == nil || !mayBeLocal {
+		return shared.Salt{}, false
+	}
+	if k.own.Identity == "" || at < k.own.From || at >= k.own.Until {
+		k.own, _ = k.local.Salt(k.site, at)
+	}
+	return k.own, true
+}
+
+// saltBefore is the salt in force until from, if it is still there.
+func (k *keyring) saltBefore(from int64, mayBeLocal bool) (shared.Salt, bool) {
+	if salt, ok := k.salts.Salt(k.site, from-1); ok {
+		return salt, true
+	}
+	if k.local == nil || !mayBeLocal {
+		return shared.Salt{}, false
+	}
+	return k.local.kept(k.site, from-1)
+}
+
+func (k *keyring) sum(key *[32]byte, addr netip.Addr, userAgent string) uint64 {
+	b := append(k.buf[:0], k.site...)
 	b = append(b, 0) // site names hold no NUL; the address has a fixed length
 	addr = addr.Unmap()
 	if addr.Is4() {
@@ -146,27 +179,26 @@ func (h *hashers) visitor(site string, addr netip.Addr, userAgent string, at int
 		b = append(append(b, 6), a[:8]...)
 	}
 	b = append(b, userAgent...)
-	s.mac.Reset()
-	s.mac.Write(b)
+	mac := k.mac(key)
+	mac.Reset()
+	mac.Write(b)
 	clear(b)
-	s.buf = s.mac.Sum(b[:0])
-	id = binary.BigEndian.Uint64(s.buf)
+	k.buf = mac.Sum(b[:0])
+	id := binary.BigEndian.Uint64(k.buf)
 	if id == 0 {
 		id = 1 // zero is "no visitor"
 	}
-	return id, s.identity
+	return id
 }
 
-func (h *hashers) of(site string) *hasher {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s := h.bySite[site]
-	if s == nil {
-		if len(h.bySite) >= maxHashers {
-			clear(h.bySite)
+func (k *keyring) mac(key *[32]byte) hash.Hash {
+	for i := range k.keyed {
+		if h := &k.keyed[i]; h.mac != nil && h.key == *key {
+			return h.mac
 		}
-		s = &hasher{}
-		h.bySite[site] = s
 	}
-	return s
+	h := &k.keyed[k.replace]
+	k.replace = 1 - k.replace
+	h.key, h.mac = *key, hmac.New(sha256.New, key[:])
+	return h.mac
 }

@@ -7,40 +7,123 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/eider-analytics/eider/shared"
 )
 
-// oneSalt is the aggregator's part: a fixed key.
-type oneSalt struct{ key [32]byte }
+// calendar is the aggregator's part: salts by their times.
+type calendar []shared.Salt
 
-func (s oneSalt) Salt(_ string, at int64) (Salt, bool) {
-	return Salt{Key: s.key, From: at, Until: at + 1, Identity: "day"}, at > 0
+func (c calendar) Salt(site string, at int64) (shared.Salt, bool) {
+	for _, s := range c {
+		if s.Site == site && at >= s.From && at < s.Until {
+			return s, true
+		}
+	}
+	return shared.Salt{}, false
+}
+
+// expected is the identity as the documents define it, with an IPv4 address.
+func expected(salt shared.Salt, addr [4]byte, ua string) uint64 {
+	mac := hmac.New(sha256.New, salt.Key[:])
+	mac.Write([]byte(salt.Site + "\x00\x04" + string(addr[:]) + "\x00\x00\x00\x00" + ua))
+	return binary.BigEndian.Uint64(mac.Sum(nil))
+}
+
+// ask returns the identities of a request.
+func ask(k *keyring, addr, ua string, at int64) shared.Event {
+	var e shared.Event
+	a, _ := netip.ParseAddr(addr)
+	k.visitor(&e, a, ua, at, true)
+	return e
 }
 
 func TestVisitorIsTheKeyedHash(t *testing.T) {
-	s := oneSalt{key: [32]byte{1, 2, 3}}
-	h := newHashers(s)
-	got, identity := h.visitor("example.com", netip.MustParseAddr("203.0.113.9"), "agent", 7)
-	mac := hmac.New(sha256.New, s.key[:])
-	mac.Write([]byte("example.com\x00\x04\xcb\x00\x71\x09\x00\x00\x00\x00agent"))
-	if want := binary.BigEndian.Uint64(mac.Sum(nil)); got != want || identity != "day" {
-		t.Errorf("%x %q, want %x", got, identity, want)
+	salt := shared.Salt{Site: "shop", Key: [32]byte{1, 2, 3}, From: 10, Until: 20, Identity: shared.IdentityMonth}
+	k := &keyring{salts: calendar{salt}, site: "shop"}
+	e := ask(k, "203.0.113.9", "agent", 12)
+	if want := expected(salt, [4]byte{203, 0, 113, 9}, "agent"); e.VisitorID != want || e.Identity != "month" || e.PrevVisitorID != 0 {
+		t.Errorf("%x %x %q, want %x", e.VisitorID, e.PrevVisitorID, e.Identity, want)
 	}
-	if id, identity := h.visitor("example.com", netip.Addr{}, "agent", 7); id != 0 || identity != "" {
+	if e := ask(k, "", "agent", 12); e.VisitorID != 0 || e.Identity != "" {
 		t.Error("a visitor without an address")
 	}
-	if id, _ := h.visitor("example.com", netip.MustParseAddr("203.0.113.9"), "agent", 0); id != 0 {
+	if e := ask(k, "203.0.113.9", "agent", 20); e.VisitorID != 0 || e.Identity != "" {
 		t.Error("a visitor without a salt")
 	}
 }
 
-func TestWhatMakesAVisitor(t *testing.T) {
-	h := newHashers(NewLocalSalts(time.UTC))
-	id := func(site, addr, ua string, at time.Time) uint64 {
-		v, identity := h.visitor(site, netip.MustParseAddr(addr), ua, at.UnixMicro())
-		if identity != "day+local" {
-			t.Errorf("identity %q", identity)
+// For two hours after midnight the identity of the day before goes with each
+// event, and not a microsecond longer.
+func TestTheIdentityBeforeARotation(t *testing.T) {
+	const day = 24 * 3600 * 1_000_000
+	first := shared.Salt{Site: "shop", Key: [32]byte{1}, From: 0, Until: day, Identity: shared.IdentityDay}
+	second := shared.Salt{Site: "shop", Key: [32]byte{2}, From: day, Until: 2 * day, Identity: shared.IdentityDay}
+	third := shared.Salt{Site: "shop", Key: [32]byte{3}, From: 2 * day, Until: 3 * day, Identity: shared.IdentityDay}
+	addr := [4]byte{203, 0, 113, 9}
+	k := &keyring{salts: calendar{first, second, third}, site: "shop"}
+	for _, c := range []struct {
+		at       int64
+		id, prev shared.Salt
+	}{
+		{day - 1, first, shared.Salt{}},
+		{day, second, first},
+		{day + shared.PrevIdentityFor - 1, second, first},
+		{day + shared.PrevIdentityFor, second, shared.Salt{}},
+		{2*day + 1, third, second},
+		{1, first, shared.Salt{}}, // late, and nothing is known of the time before
+		{2*day - 1, second, shared.Salt{}},
+	} {
+		e := ask(k, "203.0.113.9", "ua", c.at)
+		want := shared.Event{VisitorID: expected(c.id, addr, "ua"), Identity: "day"}
+		if c.prev.Site != "" {
+			want.PrevVisitorID = expected(c.prev, addr, "ua")
 		}
-		return v
+		if d := diff(e, want); d != "" {
+			t.Errorf("at %d:\n%s", c.at, d)
+		}
+	}
+}
+
+// The aggregator's salt is taken as soon as it is there, and never without need
+// exchanged for a local one.
+func TestALocalSaltIsForWhoHasNoOther(t *testing.T) {
+	const hour = 3600 * 1_000_000
+	midnight := noon - 12*hour
+	known := shared.Salt{Site: "shop", Key: [32]byte{7}, From: midnight, Until: midnight + 24*hour, Identity: shared.IdentityDay}
+	have := calendar{}
+	k := &keyring{salts: &have, local: NewLocalSalts(time.UTC), site: "shop"}
+	first := ask(k, "192.0.2.1", "ua", noon)
+	if first.VisitorID == 0 || first.Identity != "day+local" {
+		t.Fatalf("%+v", first)
+	}
+	have = calendar{known}
+	if e := ask(k, "192.0.2.1", "ua", noon); e.VisitorID != expected(known, [4]byte{192, 0, 2, 1}, "ua") || e.Identity != "day" {
+		t.Error("the aggregator's salt is not used")
+	}
+	next := ask(k, "192.0.2.1", "ua", midnight+24*hour)
+	if next.Identity != "day+local" || next.PrevVisitorID != expected(known, [4]byte{192, 0, 2, 1}, "ua") {
+		t.Errorf("after the last known salt: %+v", next)
+	}
+	later := ask(k, "192.0.2.1", "ua", midnight+48*hour)
+	if later.PrevVisitorID != next.VisitorID || later.VisitorID == next.VisitorID {
+		t.Error("a local salt does not carry a visit over midnight")
+	}
+	var e shared.Event
+	k.visitor(&e, netip.MustParseAddr("192.0.2.1"), "ua", midnight-hour, false)
+	if e.VisitorID != 0 || e.Identity != "" {
+		t.Error("a local identity in somebody else's past")
+	}
+}
+
+func TestWhatMakesAVisitor(t *testing.T) {
+	local := NewLocalSalts(time.UTC)
+	id := func(site, addr, ua string, at time.Time) uint64 {
+		e := ask(&keyring{salts: nothing{}, local: local, site: site}, addr, ua, at.UnixMicro())
+		if e.Identity != "day+local" {
+			t.Errorf("identity %q", e.Identity)
+		}
+		return e.VisitorID
 	}
 	morning := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	base := id("example.com", "2001:db8:1:2::1", "ua", morning)
@@ -67,10 +150,8 @@ func TestWhatMakesAVisitor(t *testing.T) {
 	if base != id("example.com", "2001:db8:1:2::1", "ua", morning) {
 		t.Error("the day before is forgotten at midnight")
 	}
-	if other := newHashers(NewLocalSalts(time.UTC)); func() uint64 {
-		v, _ := other.visitor("example.com", netip.MustParseAddr("2001:db8:1:2::1"), "ua", morning.UnixMicro())
-		return v
-	}() == base {
+	local = NewLocalSalts(time.UTC)
+	if id("example.com", "2001:db8:1:2::1", "ua", morning) == base {
 		t.Error("two processes share a salt")
 	}
 }
@@ -81,7 +162,7 @@ func TestLocalDays(t *testing.T) {
 		t.Skip("no time zone database: ", err)
 	}
 	l := NewLocalSalts(berlin)
-	at := func(s string) Salt {
+	at := func(s string) shared.Salt {
 		tm, err := time.ParseInLocation("2006-01-02 15:04", s, berlin)
 		if err != nil {
 			t.Fatal(err)
@@ -106,16 +187,21 @@ func TestLocalDays(t *testing.T) {
 }
 
 func TestManySitesNeitherGrowNorChange(t *testing.T) {
-	h := newHashers(NewLocalSalts(time.UTC))
-	addr := netip.MustParseAddr("192.0.2.1")
-	first, _ := h.visitor("first.example", addr, "ua", noon)
-	for i := range 3 * maxHashers {
-		h.visitor("s"+string(rune('a'+i%26))+time.Duration(i).String(), addr, "ua", noon)
+	e := newEnricher(t)
+	visitor := func(site string) uint64 {
+		o := shared.Observation{Site: site, ClientIP: netip.MustParseAddr("192.0.2.1"), UserAgent: "ua", Time: noon}
+		var dst shared.Event
+		e.Enrich(&o, &dst)
+		return dst.VisitorID
 	}
-	if len(h.bySite) > maxHashers {
-		t.Errorf("%d sites are kept", len(h.bySite))
+	first := visitor("first.example")
+	for i := range 3 * maxPolicies {
+		visitor("s" + time.Duration(i).String())
 	}
-	if again, _ := h.visitor("first.example", addr, "ua", noon); again != first {
+	if n := len(e.policies.all); n > maxPolicies {
+		t.Errorf("%d sites are kept", n)
+	}
+	if visitor("first.example") != first {
 		t.Error("a visitor changed because other sites came")
 	}
 }

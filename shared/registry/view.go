@@ -134,3 +134,9 @@ func (h *Holder) Load() *View {
 
 // Store makes v the newest view.
 func (h *Holder) Store(v *View) { h.view.Store(v) }
+
+// Site finds a site in the newest view.
+func (h *Holder) Site(name string) *shared.SiteConfig { return h.Load().Site(name) }
+
+// Salt finds a salt in the newest view.
+func (h *Holder) Salt(siteID string, at int64) (shared.Salt, bool) { return h.Load().Salt(siteID, at) }
