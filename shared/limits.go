@@ -28,8 +28,8 @@ const (
 
 // Bounds of a site's own privacy rules: they are applied to every event.
 const (
-	MaxRedact        = 20  // patterns
-	MaxRedactPattern = 200 // bytes of one
+	MaxRedact        = 20   // patterns
+	MaxRedactPattern = 200  // bytes of one
 	MaxRedactSize    = 2000 // steps of one, compiled
 	MaxQueryKeys     = 50
 	MaxQueryKey      = 40 // bytes of one

@@ -57,7 +57,7 @@ func New(cfg Config) (*Enricher, error) {
 // nothing knows no site and has no salt.
 type nothing struct{}
 
-func (nothing) Site(string) *shared.SiteConfig        { return nil }
+func (nothing) Site(string) *shared.SiteConfig         { return nil }
 func (nothing) Salt(string, int64) (shared.Salt, bool) { return shared.Salt{}, false }
 
 // Close lets go of the GeoIP file. No Enrich may be running or follow.

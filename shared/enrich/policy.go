@@ -199,4 +199,3 @@ func hour(at int64, zone *time.Location) int64 {
 	local := at + int64(offset)*1_000_000
 	return at - ((local%hour)+hour)%hour
 }
-

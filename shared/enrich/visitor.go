@@ -199,6 +199,7 @@ func (k *keyring) mac(key *[32]byte) hash.Hash {
 	}
 	h := &k.keyed[k.replace]
 	k.replace = 1 - k.replace
-	h.key, h.mac = *key, hmac.New(sha256.New, key[:])
+	h.key = *key
+	h.mac = hmac.New(sha256.New, h.key[:]) // of the copy: the caller's stays on its stack
 	return h.mac
 }
