@@ -35,6 +35,17 @@ type Observation struct {
 	CHUAPlatformVer string
 	CHUAModel       string
 
+	// What the absence of a header may be held against. Where nobody knows which
+	// headers there were, as in a log, HeadersKnown is false and the others say
+	// nothing.
+	HeadersKnown bool
+	Secure       bool // over TLS, as far as this proxy sees
+	SecFetch     bool // with any of the Sec-Fetch headers
+
+	// BotReason is what the proxy took the request for a bot's for, beside the
+	// user agent and these headers: behaviour. "" = nothing.
+	BotReason string
+
 	ViewID uint64 // as sent in Server-Timing; 0 = none
 
 	// What a message of a browser or client says beside; empty at a proxy.

@@ -122,6 +122,8 @@ var otherAgents = []agent{
 	{"datadog", "Datadog Synthetics", CategoryMonitor, "Datadog", ""},
 	{"newrelicpinger", "New Relic", CategoryMonitor, "New Relic", ""},
 	{"dynatrace", "Dynatrace", CategoryMonitor, "Dynatrace", ""},
+	{"ruxitsynthetic", "Dynatrace Synthetic", CategoryMonitor, "Dynatrace", ""},
+	{"ruxitrecorder", "Dynatrace Recorder", CategoryMonitor, "Dynatrace", ""},
 	{"nagios", "Nagios", CategoryMonitor, "", ""},
 	{"check_http", "check_http", CategoryMonitor, "", ""},
 	{"zabbix", "Zabbix", CategoryMonitor, "", ""},

@@ -24,6 +24,8 @@ var searchAgents = []agent{
 	{"adsbot", "AdsBot", CategoryAds, "", ""},
 	{"mediapartners-google", "Mediapartners-Google", CategoryAds, "Google", ""},
 	{"google-adwords", "Google-Adwords", CategoryAds, "Google", ""},
+	{"google-ads-overview", "Google-Ads-Overview", CategoryAds, "Google", ""},
+	{"google-ads-creatives-assistant", "Google-Ads-Creatives-Assistant", CategoryAds, "Google", ""},
 	{"google-display-ads-bot", "Google-Display-Ads-Bot", CategoryAds, "Google", ""},
 	{"bingbot", "Bingbot", CategorySearch, "Microsoft", ""},
 	{"bingpreview", "BingPreview", CategoryPreview, "Microsoft", ""},

@@ -17,6 +17,10 @@ var toolAgents = []agent{
 	{"electron-fetch", "electron-fetch", CategoryLibrary, "", ""},
 	{"prerender", "Prerender", CategoryHeadless, "", ""},
 	{"rendertron", "Rendertron", CategoryHeadless, "", ""},
+	{"wkhtmltopdf", "wkhtmltopdf", CategoryHeadless, "", ""},
+	{"wkhtmltoimage", "wkhtmltoimage", CategoryHeadless, "", ""},
+	{"dumprendertree", "DumpRenderTree", CategoryHeadless, "", ""},
+	{"headlessbrowser", "headless browser", CategoryHeadless, "", ""},
 
 	// Command lines.
 	{"curl/", "curl", CategoryLibrary, "", ""},

@@ -17,15 +17,21 @@ type BotInfo struct {
 	Token     string // the product token that gave it away: "Googlebot/2.1"
 }
 
-// The reasons for taking a user agent for an automaton's. They are stored with
-// each event, so that a better rule can re-label history.
+// The reasons of verdicts. They are stored with each event, so that a better
+// rule can re-label history: the list is closed, and docs/bots.md has it.
 const (
 	ReasonNoUserAgent  = "no_user_agent"  // missing, blank, or the placeholder of a log
 	ReasonKnownAgent   = "known_agent"    // on our list
+	ReasonListedAgent  = "listed_agent"   // on the list of a library
 	ReasonSelfDeclared = "self_declared"  // calls itself bot, crawler, …, or gives a contact address
 	ReasonNotABrowser  = "not_a_browser"  // nothing that a browser would send
-	ReasonBrowser      = "browser"        // of a likely person: nothing against it
+	ReasonSpoofed      = "spoofed"        // names a crawler, from an address that the crawler does not use
+	ReasonHeadless     = "headless"       // a browser without a window, by its Client Hints
+	ReasonProbe        = "probe"          // looks for holes: /.env, /wp-login.php
+	ReasonTooFast      = "too_fast"       // page after page, faster than anybody reads
+	ReasonErrors       = "errors"         // mostly asks for what is not there
 	ReasonUnlisted     = "unlisted_agent" // recorded as a bot by somebody with more knowledge
+	ReasonBrowser      = "browser"        // of a likely person: nothing against it
 )
 
 // The categories of automata.
@@ -58,9 +64,12 @@ const (
 // that would fill the memory with long ones.
 const maxUserAgent = 1024
 
+// botVerdict is all that is remembered of a user agent.
 type botVerdict struct {
-	bot  bool
-	info BotInfo
+	bot   bool
+	info  BotInfo
+	feed  []shared.Prop // subscribers, of a feed reader that says how many
+	agent engine        // of one that is no bot by its name
 }
 
 // bots is shared by every handler of a process: the function that it remembers
@@ -71,10 +80,7 @@ var bots = newMemo[botVerdict]()
 // seen lately costs a hash and a comparison, and no allocation; safe for
 // concurrent use.
 func Bot(userAgent string) (BotInfo, bool) {
-	if len(userAgent) > maxUserAgent {
-		userAgent = userAgent[:maxUserAgent]
-	}
-	v := bots.get(userAgent, judge)
+	v := bots.get(cutUserAgent(userAgent), judge)
 	if !v.bot {
 		return BotInfo{}, false // without reading the rest of the entry
 	}
@@ -85,37 +91,53 @@ func Bot(userAgent string) (BotInfo, bool) {
 func judge(ua string) botVerdict {
 	trimmed := strings.TrimSpace(ua)
 	if trimmed == "" || trimmed == "-" {
-		return botVerdict{true, BotInfo{Reason: ReasonNoUserAgent, Category: CategoryOther}}
+		return botVerdict{bot: true, info: BotInfo{Reason: ReasonNoUserAgent, Category: CategoryOther}}
 	}
 	lower := strings.ToLower(trimmed)
 	if len(lower) != len(trimmed) { // letters that change length: positions must agree
 		trimmed = lower
 	}
-	if a, at := findAgent(lower); a != nil {
-		return botVerdict{true, BotInfo{
-			Name: a.name, Category: a.category, Operator: a.operator, AIPurpose: a.purpose,
-			Reason: ReasonKnownAgent, Token: productAt(trimmed, at),
-		}}
+	info, bot := named(trimmed, lower)
+	if !bot {
+		return botVerdict{agent: readEngine(trimmed)}
+	}
+	return botVerdict{bot: true, info: info, feed: subscribers(lower)}
+}
+
+// named judges a user agent by what it calls itself.
+func named(ua, lower string) (BotInfo, bool) {
+	known, at := ours.find(lower)
+	if known == nil || known.isTool() {
+		// A tool of ours is the frame in which a crawler's name stands.
+		if a, i := listed.find(lower); a != nil {
+			return BotInfo{Name: a.name, Category: a.category, Reason: ReasonListedAgent, Token: productAt(ua, i)}, true
+		}
+	}
+	if known != nil {
+		return BotInfo{
+			Name: known.name, Category: known.category, Operator: known.operator, AIPurpose: known.purpose,
+			Reason: ReasonKnownAgent, Token: productAt(ua, at),
+		}, true
 	}
 	if at := selfDeclared(lower); at >= 0 {
-		return unlisted(trimmed, at, ReasonSelfDeclared)
+		return unlisted(ua, at, ReasonSelfDeclared), true
 	}
 	if !browserLike(lower) {
-		return unlisted(trimmed, 0, ReasonNotABrowser)
+		return unlisted(ua, 0, ReasonNotABrowser), true
 	}
-	return botVerdict{}
+	return BotInfo{}, false
 }
 
 // unlisted is the verdict on an agent without an entry of its own: its product
 // token is all the name it has.
-func unlisted(ua string, at int, reason string) botVerdict {
+func unlisted(ua string, at int, reason string) BotInfo {
 	token := productAt(ua, at)
 	name, _, _ := strings.Cut(token, "/")
 	switch strings.ToLower(name) {
 	case "mozilla", "opera", "compatible", "http:", "https:":
 		name = "" // the disguise, or no name at all
 	}
-	return botVerdict{true, BotInfo{Name: name, Category: CategoryOther, Reason: reason, Token: token}}
+	return BotInfo{Name: name, Category: CategoryOther, Reason: reason, Token: token}
 }
 
 // agent is one entry of the list of known automata. Its token is in lower case
@@ -126,29 +148,36 @@ type agent struct {
 }
 
 // agentIndex finds the agents whose token begins with the same three bytes.
-var agentIndex = func() map[[3]byte][]agent {
-	index := make(map[[3]byte][]agent)
-	for _, list := range [][]agent{aiAgents, searchAgents, otherAgents, toolAgents} {
+type agentIndex map[[3]byte][]agent
+
+// ours is the list that is kept here, listed that of a library.
+var (
+	ours   = indexAgents(aiAgents, searchAgents, otherAgents, toolAgents)
+	listed = indexAgents(listedAgents)
+)
+
+func indexAgents(lists ...[]agent) agentIndex {
+	index := agentIndex{}
+	for _, list := range lists {
 		for _, a := range list {
 			k := [3]byte([]byte(strings.TrimPrefix(a.token, "^")))
 			index[k] = append(index[k], a)
 		}
 	}
 	return index
-}()
+}
 
-// findAgent returns the known agent that begins earliest in ua, the longest of
-// those that begin there, and where. ua is in lower case.
+// find returns the known agent that begins earliest in ua, the longest of those
+// that begin there, and where. ua is in lower case.
 //
-// Two passes, because a generic tool can stand before a specific name
-// ("python-requests (compatible; GPTBot/1.0)"): tools are taken only where
-// nothing else is found.
-func findAgent(ua string) (best *agent, at int) {
+// A generic tool can stand before a specific name ("python-requests
+// (compatible; GPTBot/1.0)"): tools are taken only where nothing else is found.
+func (index agentIndex) find(ua string) (best *agent, at int) {
 	for i := 0; i+3 <= len(ua); i++ {
 		if i > 0 && alnum(ua[i-1]) || !alnum(ua[i]) {
 			continue
 		}
-		candidates := agentIndex[[3]byte([]byte(ua[i:i+3]))]
+		candidates := index[[3]byte([]byte(ua[i:i+3]))]
 		for c := range candidates {
 			a := &candidates[c]
 			token := a.token
@@ -192,6 +221,9 @@ var (
 	declaredOutside = []string{"monitor", "preview", "scan", "probe", "feed", "rss", "http", "client", "api", "sdk", "agent"}
 	// notDeclared is a maker of phones.
 	notDeclared = "cubot"
+	// ownAddress is a browser, of an app for students, that names its address as
+	// crawlers do.
+	ownAddress = "studobrowser/"
 )
 
 // selfDeclared returns where the word stands that gives an automaton away, or
@@ -211,6 +243,9 @@ func selfDeclared(ua string) int {
 			return i
 		}
 		i = end
+	}
+	if strings.Contains(ua, ownAddress) {
+		return -1
 	}
 	// "+http://…" is how crawlers say where to complain; browsers say nothing.
 	for _, mark := range []string{"+http", "(http", "; http", " http:", " https:", "mailto:"} {

@@ -40,11 +40,13 @@ func TestBots(t *testing.T) {
 
 		{"Mozilla/5.0 (compatible; EasouSpider; +http://www.easou.com/search/spider.html)", "EasouSpider", "other", "", "", "self_declared", "EasouSpider"},
 		{"LumiBot 2.0", "LumiBot", "other", "", "", "self_declared", "LumiBot"},
-		{"Mozilla/5.0 (compatible; Genieo/1.0 http://www.genieo.com/webfilter.html)", "Genieo", "other", "", "", "self_declared", "Genieo/1.0"},
+		{"Mozilla/5.0 (compatible; Genieo/1.0 http://www.genieo.com/webfilter.html)", "Genieo", "other", "", "", "listed_agent", "Genieo/1.0"},
 
 		{"Mozilla/5.0", "", "other", "", "", "not_a_browser", "Mozilla/5.0"},
 		{"Mozilla/4.0 (compatible;)", "", "other", "", "", "not_a_browser", "Mozilla/4.0"},
-		{"Mozilla/5.0 (compatible; Dataprovider.com)", "", "other", "", "", "not_a_browser", "Mozilla/5.0"},
+		{"Mozilla/5.0 (compatible; Dataprovider.com)", "Dataprovider.com", "other", "", "", "listed_agent", "Dataprovider.com"},
+		{"python-requests/2.31 (compatible; BitBot/v1.19.0)", "BitBot", "other", "", "", "listed_agent", "BitBot/v1.19.0"},
+		{"Mozilla/5.0 (compatible; Somebody.example)", "", "other", "", "", "not_a_browser", "Mozilla/5.0"},
 		{"portscout/0.8.1", "portscout", "other", "", "", "not_a_browser", "portscout/0.8.1"},
 		{"() { :; }; /bin/sh", "", "other", "", "", "not_a_browser", ""},
 	} {
@@ -94,7 +96,7 @@ func TestTheListOfAgentsIsSound(t *testing.T) {
 		CategoryAds, CategorySecurity, CategoryHeadless, CategoryLibrary, CategoryDownloader, CategoryOther,
 	}
 	seen := map[string]bool{}
-	for _, list := range agentIndex {
+	for _, list := range ours {
 		for _, a := range list {
 			plain := strings.TrimPrefix(a.token, "^")
 			switch {
@@ -110,7 +112,7 @@ func TestTheListOfAgentsIsSound(t *testing.T) {
 				t.Errorf("%q: name %q", a.token, a.name)
 			}
 			seen[a.token] = true
-			if got, _ := findAgent(plain + "/1.0"); got == nil {
+			if got, _ := ours.find(plain + "/1.0"); got == nil {
 				t.Errorf("%q does not find itself", a.token)
 			}
 		}

@@ -12,9 +12,10 @@ import (
 // Config of an [Enricher]. The zero value works: no places, no site known,
 // salts of its own.
 type Config struct {
-	GeoIP string // path of a country or city database in MaxMind's format; "" = none
-	Sites Sites  // nil = none is known
-	Salts Salts  // the aggregator's; nil = none
+	GeoIP    string // path of a country or city database in MaxMind's format; "" = none
+	Crawlers string // path of a file as ParseCrawlers reads it, read again when it changes; "" = none
+	Sites    Sites  // nil = none is known
+	Salts    Salts  // the aggregator's; nil = none
 	// Local salts are used for what happens now, where Salts has none: the edge
 	// has not reached its aggregator in this period. nil with Salts = no
 	// identities then; nil without = NewLocalSalts(nil).
@@ -26,6 +27,7 @@ type Config struct {
 type Enricher struct {
 	clients  *memo[client]
 	places   *places
+	crawlers *crawlerFile
 	policies policies
 }
 
@@ -49,7 +51,7 @@ func New(cfg Config) (*Enricher, error) {
 		return nil, fmt.Errorf("enrich: %w", err)
 	}
 	return &Enricher{
-		clients: newMemo[client](), places: p,
+		clients: newMemo[client](), places: p, crawlers: watchCrawlers(cfg.Crawlers, cfg.Logger),
 		policies: policies{sites: cfg.Sites, salts: cfg.Salts, local: cfg.Local, log: cfg.Logger, all: map[policyKey]*policy{}},
 	}, nil
 }
@@ -60,8 +62,11 @@ type nothing struct{}
 func (nothing) Site(string) *shared.SiteConfig         { return nil }
 func (nothing) Salt(string, int64) (shared.Salt, bool) { return shared.Salt{}, false }
 
-// Close lets go of the GeoIP file. No Enrich may be running or follow.
-func (e *Enricher) Close() error { return e.places.close() }
+// Close lets go of the files. No Enrich may be running or follow.
+func (e *Enricher) Close() error {
+	e.crawlers.close()
+	return e.places.close()
+}
 
 // unnamedSite is the site of observations that name none and have no host.
 const unnamedSite = "_other"
@@ -95,7 +100,7 @@ func (e *Enricher) Enrich(o *shared.Observation, dst *shared.Event) {
 	dst.ScreenSize = screen(o.Screen)
 	dst.Language = language(o.AcceptLanguage)
 	setProxy(o, dst)
-	setVerdict(o, dst)
+	e.setVerdict(o, dst)
 	c := e.describe(o, dst)
 	setSource(o, dst, c, p)
 	e.setPlace(o, dst)
@@ -172,21 +177,6 @@ func setProxy(o *shared.Observation, dst *shared.Event) {
 	dst.Protocol = shared.Cut(o.Protocol, shared.MaxShort)
 	dst.ContentType = shared.Cut(mediaType(o.ContentType), shared.MaxShort)
 	dst.CacheStatus = cacheStatus(o.CacheStatus)
-}
-
-// setVerdict says who asked, by the user agent alone.
-func setVerdict(o *shared.Observation, dst *shared.Event) {
-	bot, is := Bot(o.UserAgent)
-	if !is && o.Result != shared.ResultBot {
-		dst.Verdict, dst.VerdictReason = shared.VerdictLikely, ReasonBrowser
-		return
-	}
-	if !is {
-		bot = BotInfo{Category: CategoryOther, Reason: ReasonUnlisted}
-	}
-	dst.Verdict, dst.VerdictReason = shared.VerdictBot, bot.Reason
-	dst.BotName, dst.BotCategory, dst.BotOperator = shared.Cut(bot.Name, shared.MaxShort), bot.Category, bot.Operator
-	dst.AIPurpose, dst.AgentToken = bot.AIPurpose, bot.Token
 }
 
 // setSource fills referrer, campaign, source and channel.
