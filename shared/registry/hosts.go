@@ -1,0 +1,98 @@
+package registry
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/eider-analytics/eider/shared"
+)
+
+// Hosts counts the hosts that were asked for and that no configuration names,
+// between two reports. It keeps shared.MaxUnknownHosts of them; whoever makes
+// up more is not listened to. A nil *Hosts keeps none.
+type Hosts struct {
+	mu    sync.Mutex
+	count map[string]int64
+}
+
+// Seen counts a request for a host, as it stands in its Host header. What can't
+// be a host's name is not kept.
+func (h *Hosts) Seen(host string) {
+	if h == nil || host == "" || len(host) > shared.MaxHostname+6 { // a port
+		return
+	}
+	host = normal(host)
+	if !hostLike(host) {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.add(host, 1)
+}
+
+func (h *Hosts) add(host string, n int64) {
+	if _, known := h.count[host]; !known {
+		if len(h.count) >= shared.MaxUnknownHosts {
+			return
+		}
+		if h.count == nil {
+			h.count = map[string]int64{}
+		}
+		host = strings.Clone(host) // not the request's memory
+	}
+	h.count[host] += n
+}
+
+// take returns what was counted and begins anew.
+func (h *Hosts) take() []shared.HostCount {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []shared.HostCount
+	for host, n := range h.count {
+		all = append(all, shared.HostCount{Host: host, Requests: n})
+	}
+	clear(h.count)
+	slices.SortFunc(all, func(a, b shared.HostCount) int { return strings.Compare(a.Host, b.Host) })
+	return all
+}
+
+// putBack counts again what could not be reported.
+func (h *Hosts) putBack(hosts []shared.HostCount) {
+	if h == nil || len(hosts) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range hosts {
+		h.add(c.Host, c.Requests)
+	}
+}
+
+// hostLike reports whether a text in normal form can be a DNS name of two
+// labels or more: addresses and single words are nobody's site to add.
+func hostLike(host string) bool {
+	if host == "" || len(host) > shared.MaxHostname || host[0] == '.' || host[0] == '-' {
+		return false
+	}
+	letters, dots := false, 0
+	for i := 0; i < len(host); i++ {
+		c := host[i]
+		switch {
+		case c >= 'a' && c <= 'z':
+			letters = true
+		case c == '.':
+			if host[i-1] == '.' {
+				return false
+			}
+			dots++
+		case c >= '0' && c <= '9' || c == '-' || c == '_':
+		default:
+			return false
+		}
+	}
+	return letters && dots > 0 && host[len(host)-1] != '.'
+}
