@@ -431,8 +431,11 @@ func TestHostsAreBoundedAndPlausible(t *testing.T) {
 
 func TestClientConfig(t *testing.T) {
 	for _, c := range []ClientConfig{
-		{URL: "stats.example", Token: "t"}, {URL: "ftp://stats.example", Token: "t"}, {URL: "https://stats.example?x=y", Token: "t"},
-		{URL: "https://stats.example"}, {URL: "https://user:secret@ex ample/", Token: "t"},
+		{URL: "stats.example", Token: "t"},
+		{URL: "ftp://stats.example", Token: "t"},
+		{URL: "https://stats.example?x=y", Token: "t"},
+		{URL: "https://stats.example"},
+		{URL: "https://user:secret@ex ample/", Token: "t"},
 	} {
 		if _, err := NewClient(c); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%+v: %v", c.URL, err)
