@@ -2,27 +2,8 @@ package shared
 
 // PathEdge is where an edge or a collector asks for what it needs to know
 // before it can enrich: `GET /v1/edge`, bearer edge token, answered with an
-// [EdgeState] and an ETag; If-None-Match with that tag is answered 304. `POST`
-// with an [EdgeReport] asks the same, and tells something with it.
+// [EdgeState] and an ETag; If-None-Match with that tag is answered 304.
 const PathEdge = "/v1/edge"
-
-// EdgeReport is what an edge tells with its question.
-type EdgeReport struct {
-	// UnknownHosts are hosts that were asked for and that no configuration
-	// names, since the last report that was answered: to be offered for adding,
-	// never added by themselves. At most [MaxUnknownHosts].
-	UnknownHosts []HostCount `json:"unknown_hosts"`
-}
-
-// MaxUnknownHosts bounds one report: whoever makes up hosts must not be able
-// to make it grow.
-const MaxUnknownHosts = 100
-
-// HostCount says how often a host was asked for.
-type HostCount struct {
-	Host     string `json:"host"` // lower case, ASCII, without port
-	Requests int64  `json:"requests"`
-}
 
 // EdgePoll is how often an edge asks, in seconds: a change of the registry is
 // known everywhere within twice that.
@@ -41,6 +22,25 @@ type EdgeState struct {
 	// SigningKey signs the tokens of Umami's protocol (HS256).
 	SigningKey []byte `json:"signing_key"`
 }
+
+// EdgeReport is what an edge may tell while it asks: `POST /v1/edge` with one as
+// JSON, answered exactly as the GET is, 304 included.
+type EdgeReport struct {
+	// UnknownHosts were asked for and belong to no site, at most
+	// [MaxUnknownHosts], the most frequent of them.
+	UnknownHosts []UnknownHost `json:"unknown_hosts,omitempty"`
+}
+
+// UnknownHost is a host that requests came for although no site has it. It is
+// offered for adding; nothing of it is recorded.
+type UnknownHost struct {
+	Host     string `json:"host"`      // as it was asked for; what no host can be is left out
+	Requests uint64 `json:"requests"`  // since the report before, if that was answered
+	LastSeen int64  `json:"last_seen"` // µs since 1970
+}
+
+// MaxUnknownHosts bounds an [EdgeReport]: hosts are made up by whoever asks.
+const MaxUnknownHosts = 100
 
 // Salt is the key that visitors of one site are hashed with in one period.
 type Salt struct {

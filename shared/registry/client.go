@@ -201,7 +201,7 @@ func (c *Client) ask(ctx context.Context) error {
 	return err
 }
 
-func (c *Client) askWith(ctx context.Context, hosts []shared.HostCount) error {
+func (c *Client) askWith(ctx context.Context, hosts []shared.UnknownHost) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	req, err := c.request(ctx, hosts)
@@ -226,7 +226,7 @@ func (c *Client) askWith(ctx context.Context, hosts []shared.HostCount) error {
 	}
 	var state shared.EdgeState
 	if err := json.Unmarshal(body, &state); err != nil {
-		return &failure{final: true, err: errors.New("the answer is not the aggregator's: " + kindOf(err))}
+		return errors.New("the answer is not the aggregator's: " + kindOf(err)) // may be cut on the way
 	}
 	if err := checkState(&state); err != nil {
 		return &failure{final: true, err: fmt.Errorf("the answer is not the aggregator's: %w", err)}
@@ -237,7 +237,7 @@ func (c *Client) askWith(ctx context.Context, hosts []shared.HostCount) error {
 	return nil
 }
 
-func (c *Client) request(ctx context.Context, hosts []shared.HostCount) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, hosts []shared.UnknownHost) (*http.Request, error) {
 	method, body := http.MethodGet, []byte(nil)
 	if len(hosts) > 0 {
 		method = http.MethodPost

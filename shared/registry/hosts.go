@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/eider-analytics/eider/shared"
 )
@@ -12,8 +13,13 @@ import (
 // between two reports. It keeps shared.MaxUnknownHosts of them; whoever makes
 // up more is not listened to. A nil *Hosts keeps none.
 type Hosts struct {
-	mu    sync.Mutex
-	count map[string]int64
+	mu   sync.Mutex
+	seen map[string]sightings
+}
+
+type sightings struct {
+	requests uint64
+	last     int64 // µs since 1970
 }
 
 // Seen counts a request for a host, as it stands in its Host header. What can't
@@ -28,47 +34,48 @@ func (h *Hosts) Seen(host string) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.add(host, 1)
+	h.add(host, sightings{1, time.Now().UnixMicro()})
 }
 
-func (h *Hosts) add(host string, n int64) {
-	if _, known := h.count[host]; !known {
-		if len(h.count) >= shared.MaxUnknownHosts {
+func (h *Hosts) add(host string, s sightings) {
+	before, known := h.seen[host]
+	if !known {
+		if len(h.seen) >= shared.MaxUnknownHosts {
 			return
 		}
-		if h.count == nil {
-			h.count = map[string]int64{}
+		if h.seen == nil {
+			h.seen = map[string]sightings{}
 		}
 		host = strings.Clone(host) // not the request's memory
 	}
-	h.count[host] += n
+	h.seen[host] = sightings{before.requests + s.requests, max(before.last, s.last)}
 }
 
-// take returns what was counted and begins anew.
-func (h *Hosts) take() []shared.HostCount {
+// take returns what was counted, in order, and begins anew.
+func (h *Hosts) take() []shared.UnknownHost {
 	if h == nil {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []shared.HostCount
-	for host, n := range h.count {
-		all = append(all, shared.HostCount{Host: host, Requests: n})
+	var all []shared.UnknownHost
+	for host, s := range h.seen {
+		all = append(all, shared.UnknownHost{Host: host, Requests: s.requests, LastSeen: s.last})
 	}
-	clear(h.count)
-	slices.SortFunc(all, func(a, b shared.HostCount) int { return strings.Compare(a.Host, b.Host) })
+	clear(h.seen)
+	slices.SortFunc(all, func(a, b shared.UnknownHost) int { return strings.Compare(a.Host, b.Host) })
 	return all
 }
 
 // putBack counts again what could not be reported.
-func (h *Hosts) putBack(hosts []shared.HostCount) {
+func (h *Hosts) putBack(hosts []shared.UnknownHost) {
 	if h == nil || len(hosts) == 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, c := range hosts {
-		h.add(c.Host, c.Requests)
+	for _, u := range hosts {
+		h.add(u.Host, sightings{u.Requests, u.LastSeen})
 	}
 }
 
