@@ -19,9 +19,8 @@ import (
 
 // View is one state of the registry. It never changes.
 type View struct {
-	version    string
+	state      *shared.EdgeState
 	names      map[string]*shared.SiteConfig
-	sites      []shared.SiteConfig
 	links      map[string]link          // by slug and by UUID
 	salts      map[string][]shared.Salt // by site id
 	signingKey []byte
@@ -36,7 +35,7 @@ type link struct {
 // NewView makes a view of a state, which it keeps.
 func NewView(s *shared.EdgeState) *View {
 	v := &View{
-		version: s.Version, signingKey: s.SigningKey, sites: s.Sites, links: map[string]link{},
+		state: s, signingKey: s.SigningKey, links: map[string]link{},
 		names: make(map[string]*shared.SiteConfig, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
 	}
 	for i := range s.Sites {
@@ -58,7 +57,10 @@ func NewView(s *shared.EdgeState) *View {
 }
 
 // Version is the state's.
-func (v *View) Version() string { return v.version }
+func (v *View) Version() string { return v.state.Version }
+
+// State is what the view was made of, for handing on; it must not be changed.
+func (v *View) State() *shared.EdgeState { return v.state }
 
 // SigningKey signs Umami's tokens; empty = none yet.
 func (v *View) SigningKey() []byte { return v.signingKey }
@@ -81,7 +83,7 @@ func (v *View) Sites() []shared.SiteConfig {
 	if v == nil {
 		return nil
 	}
-	return v.sites
+	return v.state.Sites
 }
 
 // Link finds a short address, and the site that it is of, by its slug or its

@@ -1,0 +1,284 @@
+package handover
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/batch"
+)
+
+// Log is where events go: the collector's queue.
+type Log interface {
+	AddWait(ctx context.Context, events []shared.Event) error
+	Capture(n uint64)
+	Discard(n uint64, r shared.DropReason)
+}
+
+// Config of a Server. State and Announce may be nil.
+type Config struct {
+	Log Log
+	// State is what a proxy needs to enrich; nil = not known yet.
+	State func() *shared.EdgeState
+	// Announce says which sites the proxies' configurations name.
+	Announce func([]shared.SiteHello)
+	// Marks is the file in which the marks outlive the process; "" = none.
+	Marks  string
+	Logger *zap.Logger
+}
+
+// Bounds of a request, and of what is remembered.
+const (
+	maxHello = 4 << 20
+	// maxLives is how many lives of proxies are remembered: those of a machine
+	// that restarts its proxy every hour for some days.
+	maxLives = 64
+)
+
+// Server is the http.Handler of the collector's socket: the part of the
+// aggregator's protocol that a Buffer's shipper needs. Who may open the socket
+// may use it.
+type Server struct {
+	cfg Config
+	log *zap.Logger
+	mux *http.ServeMux
+
+	mu    sync.Mutex // held while a batch is taken in: batches of a life come in order
+	lives map[shared.Epoch]*life
+	order []shared.Epoch // oldest first
+	file  *marksFile
+}
+
+// life is one proxy process.
+type life struct {
+	expected uint64
+	dropped  [shared.NumDropReasons]uint64
+	sites    []shared.SiteHello
+}
+
+// NewServer opens the file of marks and prepares the handler.
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	s := &Server{cfg: cfg, log: cfg.Logger, lives: map[shared.Epoch]*life{}, mux: http.NewServeMux()}
+	if cfg.Marks != "" {
+		var err error
+		if s.file, err = openMarks(cfg.Marks, s); err != nil {
+			return nil, fmt.Errorf("hand-over marks: %w", err)
+		}
+	}
+	s.mux.HandleFunc("POST "+shared.PathHello, s.handle(s.hello))
+	s.mux.HandleFunc("POST "+shared.PathBatches, s.handle(s.batches))
+	s.mux.HandleFunc(shared.PathEdge, s.handle(s.edge))
+	return s, nil
+}
+
+// Close lets go of the file of marks. No request may be running.
+func (s *Server) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.close()
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// refusal is how a handler says no.
+type refusal struct {
+	status     int
+	detail     shared.ErrorDetail
+	retryAfter int // seconds
+}
+
+func (r *refusal) Error() string { return r.detail.Message }
+
+func refuse(status int, code, format string, args ...any) error {
+	return &refusal{status: status, detail: shared.ErrorDetail{Code: code, Message: fmt.Sprintf(format, args...)}}
+}
+
+func (s *Server) handle(h func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		answer, err := h(r)
+		status := http.StatusOK
+		if err != nil {
+			var no *refusal
+			if !errors.As(err, &no) {
+				no = &refusal{status: http.StatusServiceUnavailable, retryAfter: 1, detail: shared.ErrorDetail{Code: "busy", Message: err.Error()}}
+			}
+			status, answer = no.status, shared.ErrorBody{Error: no.detail}
+			if no.retryAfter > 0 {
+				w.Header().Set("Retry-After", strconv.Itoa(no.retryAfter))
+			}
+		} else if state, ok := answer.(*shared.EdgeState); ok {
+			tag := strconv.Quote(state.Version)
+			w.Header().Set("ETag", tag)
+			if r.Header.Get("If-None-Match") == tag {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(answer) // the proxy asks again
+	}
+}
+
+func (s *Server) edge(*http.Request) (any, error) {
+	if s.cfg.State != nil {
+		if state := s.cfg.State(); state != nil {
+			return state, nil
+		}
+	}
+	return nil, &refusal{
+		status: http.StatusServiceUnavailable, retryAfter: 1,
+		detail: shared.ErrorDetail{Code: "busy", Message: "the collector has not reached its aggregator yet"},
+	}
+}
+
+func (s *Server) hello(r *http.Request) (any, error) {
+	var hello shared.Hello
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxHello)).Decode(&hello); err != nil {
+		return nil, refuse(http.StatusBadRequest, "bad_request", "hello: %v", err)
+	}
+	if hello.Epoch == 0 || hello.Edge.IsZero() {
+		return nil, refuse(http.StatusBadRequest, "bad_request", "hello needs edge and epoch")
+	}
+	s.mu.Lock()
+	l := s.life(hello.Epoch)
+	l.sites = hello.Sites
+	var all []shared.SiteHello
+	for _, epoch := range s.order {
+		all = append(all, s.lives[epoch].sites...)
+	}
+	reply := shared.HelloReply{Expected: []shared.EpochMark{}, Sites: []shared.SiteReply{}}
+	for _, span := range hello.Kept {
+		if known := s.lives[span.Epoch]; known != nil {
+			reply.Expected = append(reply.Expected, shared.EpochMark{Epoch: span.Epoch, Expected: known.expected})
+		}
+	}
+	s.mu.Unlock()
+	if s.cfg.Announce != nil {
+		s.cfg.Announce(all)
+	}
+	return reply, nil
+}
+
+// life returns what is remembered of a proxy process. s.mu is held.
+func (s *Server) life(epoch shared.Epoch) *life {
+	l := s.lives[epoch]
+	if l == nil {
+		if len(s.order) >= maxLives {
+			delete(s.lives, s.order[0])
+			s.order = s.order[1:]
+		}
+		l = &life{expected: 1}
+		s.lives[epoch] = l
+		s.order = append(s.order, epoch)
+	}
+	return l
+}
+
+func (s *Server) batches(r *http.Request) (any, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, shared.MaxBody+1))
+	switch {
+	case err != nil:
+		return nil, refuse(http.StatusBadRequest, "body_incomplete", "the body ended early")
+	case len(body) > shared.MaxBody:
+		return nil, refuse(http.StatusRequestEntityTooLarge, "too_large", "body larger than %d bytes", shared.MaxBody)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Without an end of its own: what is given up may be written all the same,
+	// and would count twice when it is sent again.
+	ctx := context.WithoutCancel(r.Context())
+	ack := shared.Ack{Rejected: []shared.Rejected{}}
+	for len(body) > 0 {
+		f, rest, err := batch.Next(body)
+		if err != nil {
+			return s.part(&ack, refuse(http.StatusBadRequest, "bad_batch", "a batch can't be read: %v", err))
+		}
+		if err := s.take(ctx, &f, &ack); err != nil {
+			return s.part(&ack, err)
+		}
+		body = rest
+	}
+	return &ack, nil
+}
+
+// part answers how far a request came, if it came anywhere.
+func (s *Server) part(ack *shared.Ack, err error) (any, error) {
+	if ack.Expected != 0 {
+		return ack, nil
+	}
+	return nil, err
+}
+
+// take writes one frame's events. s.mu is held.
+func (s *Server) take(ctx context.Context, f *batch.Frame, ack *shared.Ack) error {
+	h := &f.Header
+	l := s.life(h.Epoch)
+	if h.FirstSeq > l.expected {
+		epoch := h.Epoch
+		return &refusal{status: http.StatusConflict, detail: shared.ErrorDetail{
+			Code: shared.CodeGap, Expected: l.expected, Epoch: &epoch,
+			Message: fmt.Sprintf("sequence %d came, %d is expected", h.FirstSeq, l.expected),
+		}}
+	}
+	if h.LastSeq() >= l.expected {
+		events, rejected, err := fresh(f, l.expected)
+		if err != nil {
+			return refuse(http.StatusBadRequest, "bad_batch", "a batch can't be read: %v", err)
+		}
+		if len(events) > 0 {
+			if err := s.cfg.Log.AddWait(ctx, events); err != nil {
+				return err
+			}
+		}
+		l.expected = h.LastSeq() + 1
+		ack.Rejected = append(ack.Rejected, rejected...)
+		s.drops(l, &h.Counters)
+		if s.file != nil {
+			s.file.put(s)
+		}
+	}
+	ack.Epoch, ack.AckedThrough, ack.Expected = h.Epoch, l.expected-1, l.expected
+	return nil
+}
+
+// fresh decodes the events from sequence from on. What can't be read is
+// refused here: the collector answers for what it seals.
+func fresh(f *batch.Frame, from uint64) (events []shared.Event, rejected []shared.Rejected, err error) {
+	err = f.Events(func(i uint64, e *shared.Event, err error) {
+		seq := f.Header.FirstSeq + i
+		switch {
+		case seq < from:
+		case err != nil:
+			rejected = append(rejected, shared.Rejected{Seq: seq, Reason: shared.RejectMalformed})
+		default:
+			events = append(events, *e)
+		}
+	})
+	return events, rejected, err
+}
+
+// drops takes over what the proxy dropped since the last batch.
+func (s *Server) drops(l *life, c *shared.Counters) {
+	for r := range c.Dropped {
+		if n := c.Dropped[r].Count; n > l.dropped[r] {
+			s.cfg.Log.Capture(n - l.dropped[r])
+			s.cfg.Log.Discard(n-l.dropped[r], shared.DropReason(r))
+			l.dropped[r] = n
+		}
+	}
+}
