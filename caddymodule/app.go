@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/handover"
 	"github.com/eider-analytics/eider/shared/queue"
 )
 
@@ -36,7 +37,9 @@ const (
 // App is what an edge has one of: the queue in which events wait on this
 // machine's disk, and the aggregator they are shipped to.
 type App struct {
-	// The base URL of the aggregator. Default: http://127.0.0.1:8787.
+	// The base URL of the aggregator. Default: http://127.0.0.1:8787. Or the
+	// socket of a collector on this machine, which then owns the queue:
+	// unix//run/eider/collector.sock.
 	Aggregator string `json:"aggregator,omitempty"`
 
 	// The token that the aggregator knows this edge by; placeholders are
@@ -101,25 +104,39 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log = ctx, ctx.Logger()
 	a.warned = map[*caddyhttp.Server]bool{}
+	ownQueue := a.Queue != nil
 	if err := a.setDefaults(); err != nil {
 		return err
 	}
 	if err := a.check(); err != nil {
 		return err
 	}
-	if err := usableDir(a.Queue.Dir); err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	key, err := poolKey(a.Queue.Dir)
+	key, dir, err := a.place(ownQueue)
 	if err != nil {
 		return err
 	}
-	value, _, err := runtimes.LoadOrNew(key, func() (caddy.Destructor, error) { return newRuntime(a.Queue.Dir), nil })
+	value, _, err := runtimes.LoadOrNew(key, func() (caddy.Destructor, error) { return newRuntime(dir), nil })
 	if err != nil {
 		return err
 	}
 	a.poolKey, a.rt = key, value.(*runtime)
 	return ctx.GetMetricsRegistry().Register(collector{a.rt})
+}
+
+// place is where events wait: the queue's directory, or the socket of the
+// collector that owns the queue. key is its one name.
+func (a *App) place(ownQueue bool) (key, dir string, err error) {
+	if socket, ok := handover.Socket(a.Aggregator); ok {
+		if ownQueue {
+			return "", "", errors.New("queue: the collector behind the socket owns the queue; configure it there")
+		}
+		return a.Aggregator, socket, nil
+	}
+	if err := usableDir(a.Queue.Dir); err != nil {
+		return "", "", fmt.Errorf("queue: %w", err)
+	}
+	key, err = poolKey(a.Queue.Dir)
+	return key, a.Queue.Dir, err
 }
 
 // poolKey is one name for a directory, however it is written, and the same one
@@ -177,7 +194,28 @@ func (a *App) setDefaults() error {
 
 // check applies the rules of what a configuration may say.
 func (a *App) check() error {
-	u, err := url.Parse(a.Aggregator)
+	if err := checkAggregator(a.Aggregator); err != nil {
+		return err
+	}
+	if err := a.Queue.check(); err != nil {
+		return err
+	}
+	if a.GeoIP != "" {
+		if _, err := os.Stat(a.GeoIP); err != nil {
+			return fmt.Errorf("geoip: %w", err)
+		}
+	}
+	return nil
+}
+
+func checkAggregator(address string) error {
+	if socket, ok := handover.Socket(address); ok {
+		if !filepath.IsAbs(socket) {
+			return errors.New("aggregator: want an absolute path behind unix/, like unix//run/eider/collector.sock")
+		}
+		return nil
+	}
+	u, err := url.Parse(address)
 	switch {
 	case err != nil:
 		return errors.New("aggregator: not a URL") // the error would repeat the text, which may hold a password
@@ -186,7 +224,11 @@ func (a *App) check() error {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("aggregator: want a URL without user, query and fragment; the token has an option of its own")
 	}
-	q := a.Queue
+	return nil
+}
+
+// check applies the rules of what a queue can be.
+func (q *QueueConfig) check() error {
 	switch {
 	case q.MaxSize < 0:
 		return errors.New("queue: max_size is negative")
@@ -207,11 +249,6 @@ func (a *App) check() error {
 		d, err := caddy.ParseDuration(q.Sync)
 		if err != nil || d < time.Millisecond || d > time.Minute {
 			return fmt.Errorf("queue: sync %q, want always or 1ms to 1m", q.Sync)
-		}
-	}
-	if a.GeoIP != "" {
-		if _, err := os.Stat(a.GeoIP); err != nil {
-			return fmt.Errorf("geoip: %w", err)
 		}
 	}
 	return nil

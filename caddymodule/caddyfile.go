@@ -36,7 +36,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile reads the global option:
 //
 //	eider {
-//	    aggregator <url>
+//	    aggregator <url>|unix/<socket>
 //	    token      <token>
 //	    queue      [<directory>] {
 //	        max_size     <size>

@@ -82,7 +82,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descFree, float64(st.Queue.FreeBytes))
 	gauge(descSegments, float64(st.Queue.Segments))
 	gauge(descOldest, st.Queue.OldestAgeSeconds)
-	gauge(descDegraded, oneIf(st.Queue.State != queueOpen))
+	gauge(descDegraded, oneIf(st.Queue.State != queueOpen && st.Queue.State != queueElsewhere))
 	gauge(descLag, float64(st.Ship.Lag))
 	gauge(descLastAck, unixSeconds(st.Ship.LastAck))
 	gauge(descFailing, oneIf(st.Ship.LastError != ""))

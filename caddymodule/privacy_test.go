@@ -105,7 +105,7 @@ func ours(log string) string {
 func frames(t *testing.T, n int, text *strings.Builder) {
 	t.Helper()
 	var q *queue.Queue
-	runtimes.Range(func(_, v any) bool { q = v.(*runtime).queue.Load(); return true })
+	runtimes.Range(func(_, v any) bool { q = v.(*runtime).queue.Load().disk; return true })
 	eventually(t, "the events on disk", func() bool { return q.Stats().Synced > uint64(n) })
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

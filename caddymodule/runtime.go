@@ -49,7 +49,7 @@ type runtime struct {
 
 	enriching sync.Mutex // held while observations are enriched: an exchange waits
 	enricher  atomic.Pointer[enrich.Enricher]
-	queue     atomic.Pointer[queue.Queue] // nil until it is open
+	queue     atomic.Pointer[wal] // nil until it is open
 	lastPanic atomic.Int64
 
 	sitesMu sync.Mutex // of its own: requests take it, and mu is held while the queue opens
@@ -106,7 +106,7 @@ func (rt *runtime) start(app *App, sites []shared.SiteHello) error {
 		return err
 	}
 	if rt.queue.Load() == nil && !rt.waiting {
-		switch err := rt.open(app.Queue); {
+		switch err := rt.open(app); {
 		case err == nil:
 		case noRoom(err), errors.Is(err, queue.ErrCorrupt):
 			// Neither is a mistake of the configuration, and both can come with
@@ -186,8 +186,8 @@ func (rt *runtime) setGeoIP(path string, again bool) error {
 }
 
 // open opens the queue and sets the recorder on it. The caller holds mu.
-func (rt *runtime) open(c *QueueConfig) error {
-	q, err := queue.Open(c.settings(rt.log.Named("queue")))
+func (rt *runtime) open(app *App) error {
+	q, err := openWAL(app, rt.log)
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (rt *runtime) tryAgain() bool {
 	if len(rt.tenants) == 0 {
 		return false
 	}
-	err := rt.open(rt.tenants[len(rt.tenants)-1].app.Queue)
+	err := rt.open(rt.tenants[len(rt.tenants)-1].app)
 	if err != nil {
 		rt.unavailable(err)
 		return false
@@ -311,7 +311,7 @@ func (rt *runtime) Destruct() error {
 	return err
 }
 
-func (rt *runtime) closeQueue(ctx context.Context, q *queue.Queue) error {
+func (rt *runtime) closeQueue(ctx context.Context, q *wal) error {
 	if err := q.Flush(ctx); err != nil {
 		rt.log.Warn("flush of the queue at the end", zap.Error(err))
 	}

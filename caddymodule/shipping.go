@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
-	"github.com/eider-analytics/eider/shared/queue"
+	"github.com/eider-analytics/eider/shared/handover"
 	"github.com/eider-analytics/eider/shared/ship"
 )
 
@@ -30,15 +30,20 @@ type shipping struct {
 	ended   chan struct{}
 }
 
-func startShipping(to destination, sites []shared.SiteHello, q *queue.Queue, log *zap.Logger) (*shipping, error) {
+func startShipping(to destination, sites []shared.SiteHello, q *wal, log *zap.Logger) (*shipping, error) {
 	name, _ := os.Hostname() // for people only
 	s := &shipping{to: to, log: log, ended: make(chan struct{})}
 	s.sites.Store(&sites)
-	var err error
-	s.shipper, err = ship.New(ship.Config{
+	cfg := ship.Config{
 		URL: to.url, Token: to.token, Name: name, Version: version(), Logger: log.Named("ship"),
 		Sites: func() []shared.SiteHello { return *s.sites.Load() },
-	}, q)
+	}
+	if socket, ok := handover.Socket(to.url); ok {
+		// Who may open the socket may use it; there is no token to show.
+		cfg.URL, cfg.Token, cfg.Transport = "http://collector", "none", handover.Transport(socket)
+	}
+	var err error
+	s.shipper, err = ship.New(cfg, q)
 	if err != nil {
 		return nil, err
 	}

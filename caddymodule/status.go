@@ -39,6 +39,8 @@ const (
 	queueOpen     = "open"
 	queueWaiting  = "waiting_for_room" // not open yet: its volume is full
 	queueDegraded = "degraded"         // open, but can't be written at the moment
+	// queueElsewhere is the collector's, which events are handed over to.
+	queueElsewhere = "collector"
 )
 
 // queueStatus is the queue on disk.
@@ -88,7 +90,11 @@ func (rt *runtime) status(now time.Time) status {
 	if q := rt.queue.Load(); q != nil {
 		st.Edge, st.Epoch = q.Edge().String(), q.Epoch().String()
 		counters = q.Counters()
-		st.Queue.describe(q, now)
+		if q.disk != nil {
+			st.Queue.describe(q.disk, now)
+		} else {
+			st.Queue.State = queueElsewhere
+		}
 	}
 	st.Events = eventsOf(&counters)
 	st.Ship.describe(rt.shippingNow())
