@@ -29,12 +29,14 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/api"
 	"github.com/eider-analytics/eider/aggregator/duck"
+	"github.com/eider-analytics/eider/aggregator/handout"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/dashboard"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // Grace is how long a stop may take, all parts together: less than the 10
@@ -53,7 +55,10 @@ type Aggregator struct {
 	receiver *receive.Receiver
 	duck     *duck.DB
 	health   *ops.Health
-	registry *prometheus.Registry
+	metrics  *prometheus.Registry
+	// registry is the newest view of the sites, for collection endpoints.
+	registry *registry.Holder
+	keeper   *handout.Keeper
 	socket   *ops.Socket
 	listener net.Listener
 	server   *http.Server
@@ -92,7 +97,9 @@ func (a *Aggregator) open() error {
 	if err != nil {
 		return err
 	}
-	a.registry = ops.NewRegistry()
+	a.keeper = handout.New(a.store.sites)
+	a.registry = a.keeper.Holder()
+	a.metrics = ops.NewRegistry()
 	if err := a.openReceiver(); err != nil {
 		return err
 	}
@@ -117,6 +124,10 @@ func (a *Aggregator) open() error {
 // everything is closed, and every acknowledged event is in the lake or in the
 // spool.
 func (a *Aggregator) Run(ctx context.Context) error {
+	keeping, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	kept := make(chan struct{})
+	go func() { defer close(kept); a.keeper.Run(keeping) }()
+	defer func() { endKeeping(); <-kept }()
 	served := make(chan error, 1)
 	a.server = a.newServer()
 	go func() { served <- a.server.Serve(a.listener) }()
@@ -204,7 +215,7 @@ func (a *Aggregator) openReceiver() error {
 	a.tokenPath = path
 	a.receiver, err = receive.New(receive.Config{
 		Tokens: receive.SharedToken(token), Registry: a.store.sites, State: a.store.state, Spool: a.store.spool,
-		Sink: a.lake, DeadLetters: a.cfg.deadLettersDir(), Registerer: a.registry, Logger: a.log.Named("receive"),
+		Sink: a.lake, DeadLetters: a.cfg.deadLettersDir(), Registerer: a.metrics, Logger: a.log.Named("receive"),
 	})
 	return err
 }
@@ -215,7 +226,7 @@ func (a *Aggregator) openOps() error {
 		Sites: func() int { return len(a.store.sites.List()) }, DeadLetters: a.cfg.deadLettersDir(), Version: a.version,
 	}
 	a.health = ops.NewHealth(sources)
-	if err := ops.RegisterMetrics(a.registry, sources); err != nil {
+	if err := ops.RegisterMetrics(a.metrics, sources); err != nil {
 		return err
 	}
 	var err error
@@ -237,7 +248,7 @@ func (a *Aggregator) mount() {
 	operation := http.NewServeMux()
 	operation.Handle("/health", a.health)
 	operation.Handle("/health/", a.health)
-	operation.Handle("/metrics", ops.MetricsHandler(a.registry))
+	operation.Handle("/metrics", ops.MetricsHandler(a.metrics))
 	var h http.Handler = api.New(api.Config{
 		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Books: books{a.receiver, a.store.state},
 		Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(),

@@ -55,7 +55,11 @@ func (s *Store) Sites(context.Context) ([]state.Site, error) { return s.sites.Li
 
 // AddSite makes sure that a domain is a site.
 func (s *Store) AddSite(_ context.Context, domain, zone string) (state.Site, error) {
-	return s.sites.Add(domain, zone)
+	var c sites.Change
+	if zone != "" {
+		c.TimeZone = &zone
+	}
+	return s.sites.Add(domain, c)
 }
 
 // Verify compares the manifest, the files, the spool and the books.

@@ -17,13 +17,14 @@ const (
 	RejectProps       Rejection = "invalid_properties"
 	RejectUnknownSite Rejection = "unknown_site"
 	RejectSiteDenied  Rejection = "site_not_allowed" // the edge token is not for this site
+	RejectArchived    Rejection = "site_archived"    // the site takes no events any more
 )
 
 // Rejections lists every reason, for metrics that must exist before the first
 // rejection.
 var Rejections = []Rejection{
 	RejectMalformed, RejectKind, RejectOrigin, RejectVerdict, RejectTooLong, RejectText, RejectTime,
-	RejectNumber, RejectProps, RejectUnknownSite, RejectSiteDenied,
+	RejectNumber, RejectProps, RejectUnknownSite, RejectSiteDenied, RejectArchived,
 }
 
 // Times that no clock which works can show, µs since 1970: before 2000 and

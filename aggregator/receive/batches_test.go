@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/eider-analytics/eider/shared"
@@ -261,4 +262,22 @@ func TestFramesBeforeADamagedOneCount(t *testing.T) {
 	g.mustAck(e, 10, e.frame(1, 10, nil), bad[:len(bad)-1])
 	g.settle()
 	g.wantCounts(e, seqs(1, 10)...)
+}
+
+// TestAnArchivedSite takes no events, and its domain does not become a new one.
+func TestAnArchivedSite(t *testing.T) {
+	g := newRig(t)
+	e := newEdge(1)
+	g.hello(e)
+	g.sites.mu.Lock()
+	s := g.sites.sites["example.com"]
+	s.Archived = true
+	g.sites.sites["example.com"] = s
+	g.sites.mu.Unlock()
+	if ack := g.mustAck(e, 2, e.frame(1, 2, nil)); len(ack.Rejected) != 2 || ack.Rejected[0].Reason != shared.RejectArchived {
+		t.Errorf("rejected %+v", ack.Rejected)
+	}
+	if a := g.hello(e); a.status != http.StatusOK || len(a.hello.Sites) != 1 || !strings.Contains(a.hello.Sites[0].Error, "archived") {
+		t.Errorf("hello is answered %d %+v", a.status, a.hello)
+	}
 }

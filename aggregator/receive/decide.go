@@ -144,6 +144,8 @@ func (d *decision) resolve(name string) (id string, why shared.Rejection) {
 		return "", shared.RejectUnknownSite
 	case d.allows != nil && !d.allows.Allows(site.ID):
 		return "", shared.RejectSiteDenied
+	case site.Archived:
+		return "", shared.RejectArchived
 	}
 	return site.ID, ""
 }

@@ -123,12 +123,15 @@ func (r *Receiver) register(sites []shared.SiteHello, allows *Permission) []shar
 func (r *Receiver) registerOne(domain string, allows *Permission) (string, error) {
 	if known, ok := r.cfg.Registry.Resolve(domain); ok {
 		if !allows.Allows(known.ID) {
-			return "", fmt.Errorf("the edge token is not for this site")
+			return "", errors.New("the edge token is not for this site")
+		}
+		if known.Archived {
+			return "", fmt.Errorf("the site %s is archived: `eider site edit %s --archived=false` takes it up again", known.ID, known.ID)
 		}
 		return known.ID, nil
 	}
 	if allows.Sites != nil {
-		return "", fmt.Errorf("the edge token is not for new sites")
+		return "", errors.New("the edge token is not for new sites")
 	}
 	site, err := r.cfg.Registry.Register(domain)
 	if err != nil {

@@ -1,14 +1,18 @@
-// Package sites is the registry: which sites there are, and by which names.
+// Package sites is the registry: which sites there are, by which names, and
+// what each of them records.
 //
-// It owns the ids of sites, which are generated and safe in a path, and the
-// rules by which a domain, as people and proxies write it, becomes one name. It
-// promises that a name finds the same site for ever, that two domains never
-// share an id, and that nothing from outside becomes part of a path. It
-// refuses names that no browser could ask for, with an error that says why.
+// It owns the ids of sites, which are generated and safe in a path, the rules
+// by which a domain, as people and proxies write it, becomes one name, and the
+// options of a site. It promises that an id and a UUID find the same site for
+// ever, and a domain until somebody takes it from the site; that no two sites
+// share a name; and that nothing from outside becomes part of a path. It
+// refuses names that no browser could ask for and options that can't work,
+// with an error that says why.
 package sites
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +23,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared"
 )
 
 // maxSites bounds what an edge with a valid token can fill the registry with.
@@ -30,8 +35,13 @@ const (
 	originOperator  = "operator"
 )
 
-// ErrTooMany means that the registry is full.
-var ErrTooMany = fmt.Errorf("there are %d sites already, which is the limit", maxSites)
+// Errors that callers tell apart.
+var (
+	// ErrTooMany means that the registry is full.
+	ErrTooMany = fmt.Errorf("there are %d sites already, which is the limit", maxSites)
+	// ErrUnknown means that no site has the name.
+	ErrUnknown = errors.New("there is no such site")
+)
 
 // Store keeps the sites; see package state.
 type Store interface {
@@ -42,12 +52,22 @@ type Store interface {
 // Registry is the registry in memory, and in the store. Its methods are safe
 // for concurrent use; finding a site takes no lock.
 type Registry struct {
-	store Store
-	zone  string
-	now   func() time.Time
+	store   Store
+	zone    string
+	now     func() time.Time
+	changed chan struct{}
 
 	mu    sync.Mutex // orders changes
-	names atomic.Pointer[map[string]state.Site]
+	count uint64     // of changes
+	boot  string     // makes versions of different lives differ
+	book  atomic.Pointer[book]
+}
+
+// book is one state of the registry. It never changes.
+type book struct {
+	names   map[string]state.Site // ids, UUIDs and domains
+	sites   int
+	version string
 }
 
 // Open reads the registry. defaultZone is the IANA zone of sites that are
@@ -63,14 +83,35 @@ func Open(store Store, defaultZone string) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the sites: %w", err)
 	}
-	r := &Registry{store: store, zone: defaultZone, now: time.Now}
+	var boot [6]byte
+	_, _ = rand.Read(boot[:]) // never fails since Go 1.24
+	r := &Registry{
+		store: store, zone: defaultZone, now: time.Now,
+		changed: make(chan struct{}, 1), boot: hex.EncodeToString(boot[:]),
+	}
 	names := make(map[string]state.Site, 3*len(all))
 	for _, s := range all {
 		enter(names, s)
 	}
-	r.names.Store(&names)
+	r.publish(names, len(all))
 	return r, nil
 }
+
+// publish makes names the registry. The caller holds r.mu, but in Open.
+func (r *Registry) publish(names map[string]state.Site, sites int) {
+	r.count++
+	r.book.Store(&book{names: names, sites: sites, version: r.boot + "-" + strconv.FormatUint(r.count, 10)})
+	select {
+	case r.changed <- struct{}{}:
+	default: // whoever waits is told already
+	}
+}
+
+// Version changes with every change of any site, and with every opening.
+func (r *Registry) Version() string { return r.book.Load().version }
+
+// Changed receives after one or more changes. It is for one reader.
+func (r *Registry) Changed() <-chan struct{} { return r.changed }
 
 // enter adds all names of a site.
 func enter(names map[string]state.Site, s state.Site) {
@@ -82,9 +123,9 @@ func enter(names map[string]state.Site, s state.Site) {
 }
 
 // Resolve finds a site by its id, UUID or domain. Of a domain neither case nor
-// port, trailing dot or leading "www." matter.
+// port, trailing dot or leading "www." matter. An archived site is found, too.
 func (r *Registry) Resolve(name string) (state.Site, bool) {
-	names := *r.names.Load()
+	names := r.book.Load().names
 	if s, ok := names[name]; ok {
 		return s, true
 	}
@@ -104,64 +145,105 @@ func (r *Registry) Resolve(name string) (state.Site, bool) {
 // Register makes sure that a domain which an edge's configuration names is a
 // site, and returns it.
 func (r *Registry) Register(domain string) (state.Site, error) {
-	return r.put(domain, "", originCaddyfile)
+	return r.add(domain, Change{}, originCaddyfile)
 }
 
-// Add makes sure that a domain is a site, and that it has the zone if one is
-// given. Another zone is for days to come: what was counted stays where it is.
-func (r *Registry) Add(domain, zone string) (state.Site, error) {
-	return r.put(domain, zone, originOperator)
+// Add makes sure that a domain is a site that has what c says.
+func (r *Registry) Add(domain string, c Change) (state.Site, error) {
+	return r.add(domain, c, originOperator)
 }
 
-func (r *Registry) put(name, zone, origin string) (state.Site, error) {
+func (r *Registry) add(name string, c Change, origin string) (state.Site, error) {
 	domain, err := Domain(name)
 	if err != nil {
 		return state.Site{}, err
 	}
-	if zone != "" {
-		if err := checkZone(zone); err != nil {
-			return state.Site{}, err
-		}
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	names := *r.names.Load()
-	s, known := names[domain]
+	b := r.book.Load()
+	old, known := b.names[domain]
 	switch {
-	case known && !slices.Contains(s.Domains, domain):
+	case known && !slices.Contains(old.Domains, domain):
 		// Names are for ever, and an id is one.
-		return state.Site{}, fmt.Errorf("%s can't be a site: it is the id of the site %s", domain, s.Name)
-	case known && (zone == "" || zone == s.Zone):
-		return s, nil
+		return state.Site{}, fmt.Errorf("%s can't be a site: it is the id of the site %s", domain, old.Name)
+	case known && c.empty():
+		return old, nil
 	case known:
-		s.Zone = zone
-	case len(names)/3 >= maxSites:
+		return r.change(b, old, c)
+	case b.sites >= maxSites:
 		return state.Site{}, ErrTooMany
-	default:
-		s = state.Site{
-			ID: newID(domain, names), UUID: newUUID(), Domains: []string{domain}, Name: domain,
-			Zone: zone, CreatedAt: r.now().UnixMicro(), Origin: origin,
-		}
-		if zone == "" {
-			s.Zone = r.zone
+	}
+	s := state.Site{
+		ID: newID(domain, b.names), UUID: newUUID(), Domains: []string{domain}, Name: domain, Zone: r.zone,
+		CreatedAt: r.now().UnixMicro(), Origin: origin, Identity: shared.IdentityDay,
+	}
+	if c.Domains != nil {
+		// What is added is one of its names, whatever the others are.
+		domains := append([]string{domain}, *c.Domains...)
+		c.Domains = &domains
+	}
+	if err := c.apply(&s); err != nil {
+		return state.Site{}, err
+	}
+	return r.put(b, nil, s)
+}
+
+// Edit changes a site, named by id, UUID or domain. Another zone or period of
+// identities is for days to come: what was counted stays where it is.
+func (r *Registry) Edit(name string, c Change) (state.Site, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, ok := r.Resolve(name)
+	if !ok {
+		return state.Site{}, fmt.Errorf("%w: %s", ErrUnknown, strconv.Quote(cut(name)))
+	}
+	return r.change(r.book.Load(), old, c)
+}
+
+// change applies c to a site of b. The caller holds r.mu.
+func (r *Registry) change(b *book, old state.Site, c Change) (state.Site, error) {
+	s := old
+	if err := c.apply(&s); err != nil {
+		return state.Site{}, err
+	}
+	if same(&old, &s) {
+		return old, nil
+	}
+	s.UpdatedAt = r.now().UnixMicro()
+	return r.put(b, &old, s)
+}
+
+// put stores s, in the place of old if there is one, and publishes it. The
+// caller holds r.mu.
+func (r *Registry) put(b *book, old *state.Site, s state.Site) (state.Site, error) {
+	for _, d := range s.Domains {
+		if other, taken := b.names[d]; taken && other.ID != s.ID {
+			return state.Site{}, fmt.Errorf("%s is a name of the site %s already: take it from there first", d, other.ID)
 		}
 	}
 	if err := r.store.PutSite(s); err != nil {
-		return state.Site{}, fmt.Errorf("register %s: %w", domain, err)
+		return state.Site{}, fmt.Errorf("store site %s: %w", s.ID, err)
 	}
-	next := make(map[string]state.Site, len(names)+3)
-	for k, v := range names {
-		next[k] = v
+	names := make(map[string]state.Site, len(b.names)+2+len(s.Domains))
+	for k, v := range b.names {
+		names[k] = v
 	}
-	enter(next, s)
-	r.names.Store(&next)
+	count := b.sites + 1
+	if old != nil {
+		count--
+		for _, d := range old.Domains {
+			delete(names, d)
+		}
+	}
+	enter(names, s)
+	r.publish(names, count)
 	return s, nil
 }
 
 // List returns every site in the order of their names.
 func (r *Registry) List() []state.Site {
 	list := []state.Site{}
-	for name, s := range *r.names.Load() {
+	for name, s := range r.book.Load().names {
 		if name == s.ID {
 			list = append(list, s)
 		}
@@ -172,9 +254,31 @@ func (r *Registry) List() []state.Site {
 	return list
 }
 
+// Configs is the registry as edges and collectors need it, in the order of the
+// ids, and the version that it is of. Nobody may change it.
+func (r *Registry) Configs() (list []shared.SiteConfig, version string) {
+	b := r.book.Load()
+	list = make([]shared.SiteConfig, 0, b.sites)
+	for name, s := range b.names {
+		if name == s.ID {
+			list = append(list, Config(&s))
+		}
+	}
+	slices.SortFunc(list, func(a, b shared.SiteConfig) int { return strings.Compare(a.ID, b.ID) })
+	return list, b.version
+}
+
+// Config is a site as edges and collectors need it.
+func Config(s *state.Site) shared.SiteConfig {
+	return shared.SiteConfig{
+		ID: s.ID, UUID: s.UUID, Name: s.Name, Domains: s.Domains, TimeZone: s.Zone, AllowedDomains: s.AllowedDomains,
+		Identity: s.Identity, Archived: s.Archived, Privacy: s.Privacy,
+	}
+}
+
 // Zone is the site's zone by its id; that of an unknown site is the default.
 func (r *Registry) Zone(siteID string) string {
-	if s, ok := (*r.names.Load())[siteID]; ok {
+	if s, ok := r.book.Load().names[siteID]; ok {
 		return s.Zone
 	}
 	return r.zone

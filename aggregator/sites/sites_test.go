@@ -158,15 +158,15 @@ func TestZones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Add("example.com", "Mars/Olympus"); err == nil || !strings.Contains(err.Error(), "Mars/Olympus") {
+	if _, err := r.Add("example.com", Change{TimeZone: ptr("Mars/Olympus")}); err == nil || !strings.Contains(err.Error(), "Mars/Olympus") {
 		t.Errorf("a zone that is none: %v", err)
 	}
 	for _, zone := range []string{"Local", "../../etc/passwd", "/etc/localtime"} {
-		if _, err := r.Add("example.com", zone); err == nil {
+		if _, err := r.Add("example.com", Change{TimeZone: &zone}); err == nil {
 			t.Errorf("zone %q was taken", zone)
 		}
 	}
-	changed, err := r.Add("example.com", "Asia/Kolkata")
+	changed, err := r.Add("example.com", Change{TimeZone: ptr("Asia/Kolkata")})
 	if err != nil || changed.ID != site.ID || changed.UUID != site.UUID || r.Zone(site.ID) != "Asia/Kolkata" {
 		t.Errorf("changed to %+v, %v", changed, err)
 	}

@@ -42,7 +42,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var reasonCodes = [...]shared.Rejection{
 	1: shared.RejectMalformed, 2: shared.RejectKind, 3: shared.RejectOrigin, 4: shared.RejectVerdict,
 	5: shared.RejectTooLong, 6: shared.RejectText, 7: shared.RejectTime, 8: shared.RejectNumber,
-	9: shared.RejectProps, 10: shared.RejectUnknownSite, 11: shared.RejectSiteDenied,
+	9: shared.RejectProps, 10: shared.RejectUnknownSite, 11: shared.RejectSiteDenied, 12: shared.RejectArchived,
 }
 
 var codeOf = func() map[shared.Rejection]uint64 {

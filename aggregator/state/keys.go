@@ -16,6 +16,8 @@ var (
 	prefixEdge     = []byte("edge/")
 	prefixIncident = []byte("incident/")
 	prefixSite     = []byte("site/")
+	prefixKey      = []byte("key/")
+	keySalts       = []byte("salts")
 )
 
 func join(prefix []byte, parts ...string) []byte {

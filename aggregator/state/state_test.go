@@ -64,7 +64,7 @@ func TestACommitIsThereAfterReopening(t *testing.T) {
 	lost := Incident{Edge: edge, Reason: "ring_full", From: 100, To: 200, Count: 3}
 	commit(t, s, Commit{Add: segments(0, 3), Marks: []Mark{mark}, Edges: []Edge{known}, Incidents: []Incident{lost}, SpoolThrough: 9})
 	commit(t, s, Commit{Add: segments(3, 4), Remove: []string{segment(1).ID}})
-	site := Site{ID: "example", UUID: "u", Domains: []string{"example.com"}, Name: "n", Zone: "UTC", CreatedAt: 1, Origin: "caddyfile"}
+	site := Site{ID: "example", UUID: "u", Domains: []string{"example.com"}, Name: "n", Zone: "UTC", CreatedAt: 1, Origin: "caddyfile", Identity: "day"}
 	if err := s.PutSite(site); err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,26 @@ type Site struct {
 	Zone      string   `json:"zone"`       // IANA name
 	CreatedAt int64    `json:"created_at"` // µs since 1970
 	Origin    string   `json:"origin"`     // "caddyfile", "operator"
+
+	// What follows is not in the records of older versions; Sites fills it in.
+	UpdatedAt      int64          `json:"updated_at,omitempty"`      // µs since 1970; 0 = never
+	AllowedDomains []string       `json:"allowed_domains,omitempty"` // see shared.SiteConfig
+	Identity       string         `json:"identity,omitempty"`        // shared.IdentityDay or IdentityMonth
+	Archived       bool           `json:"archived,omitempty"`
+	Privacy        shared.Privacy `json:"privacy,omitzero"`
+}
+
+// Key is what is kept of an API key or an edge token: enough to know it again,
+// and nothing that would let anybody use it.
+type Key struct {
+	ID        string   `json:"id"`      // the part of the token that is shown
+	Hash      string   `json:"hash"`    // SHA-256 of the whole token, 64 hexadecimal digits
+	Name      string   `json:"name"`    // for people
+	Edge      string   `json:"edge"`    // the edge that a token with the scope edge is for
+	Scopes    []string `json:"scopes"`  // what it may be used for
+	Sites     []string `json:"sites"`   // site ids; nil = every site
+	CreatedAt int64    `json:"created"` // µs since 1970
+	ExpiresAt int64    `json:"expires"` // µs since 1970; 0 = never
 }
 
 // Commit is one atomic change of the manifest and everything that moves with

@@ -1,0 +1,253 @@
+package sites
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared"
+)
+
+// Change is what to make different of a site. What is nil stays as it is.
+type Change struct {
+	Domains        *[]string `json:"domains,omitempty"` // all of them; the first names the site in its snippet
+	Name           *string   `json:"name,omitempty"`
+	TimeZone       *string   `json:"time_zone,omitempty"`       // IANA name
+	AllowedDomains *[]string `json:"allowed_domains,omitempty"` // empty = any
+	Identity       *string   `json:"identity,omitempty"`        // day or month
+	Archived       *bool     `json:"archived,omitempty"`
+	// Preset sets all privacy options but the two lists: strict, cnil, or
+	// default for none.
+	Preset *string `json:"preset,omitempty"`
+	// Privacy sets single options of shared.Privacy by their JSON names, after
+	// the preset; those that it does not name stay.
+	Privacy json.RawMessage `json:"privacy,omitempty"`
+}
+
+// Bounds of a site's lists, and of what is in them: every edge gets them all.
+const (
+	maxDomains   = 100
+	maxQueryKeys = 50
+	maxQueryKey  = 50
+	maxRedact    = 20
+	maxPattern   = 500
+)
+
+// presetDefault names the absence of privacy options.
+const presetDefault = "default"
+
+func (c *Change) empty() bool { return reflect.ValueOf(*c).IsZero() }
+
+// apply changes s, or says what can't be.
+func (c *Change) apply(s *state.Site) error {
+	if err := c.applyNames(s); err != nil {
+		return err
+	}
+	if c.TimeZone != nil {
+		if err := checkZone(*c.TimeZone); err != nil {
+			return err
+		}
+		s.Zone = *c.TimeZone
+	}
+	if c.Identity != nil {
+		if *c.Identity != shared.IdentityDay && *c.Identity != shared.IdentityMonth {
+			return fmt.Errorf("identity can be day or month, not %s", strconv.Quote(cut(*c.Identity)))
+		}
+		s.Identity = *c.Identity
+	}
+	if c.Archived != nil {
+		s.Archived = *c.Archived
+	}
+	return c.applyPrivacy(s)
+}
+
+func (c *Change) applyNames(s *state.Site) error {
+	if c.Domains != nil {
+		list, err := normalAll(*c.Domains, Domain)
+		if err != nil {
+			return fmt.Errorf("domains: %w", err)
+		}
+		if len(list) == 0 {
+			return errors.New("domains: a site needs at least one; to end it, archive it")
+		}
+		s.Domains = list
+	}
+	if c.AllowedDomains != nil {
+		list, err := normalAll(*c.AllowedDomains, allowedDomain)
+		if err != nil {
+			return fmt.Errorf("allowed domains: %w", err)
+		}
+		s.AllowedDomains = list
+	}
+	if c.Name != nil {
+		name := strings.TrimSpace(*c.Name)
+		if name == "" || shared.Cut(name, shared.MaxShort) != name {
+			return fmt.Errorf("a site's name has 1 to %d bytes of text, without control characters", shared.MaxShort)
+		}
+		s.Name = name
+	}
+	return nil
+}
+
+// normalAll brings each name to its one form, and drops repetitions.
+func normalAll(names []string, normal func(string) (string, error)) ([]string, error) {
+	var list []string
+	for _, name := range names {
+		one, err := normal(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(list, one) {
+			list = append(list, one)
+		}
+		if len(list) > maxDomains {
+			return nil, fmt.Errorf("at most %d are possible", maxDomains)
+		}
+	}
+	return list, nil
+}
+
+// allowedDomain is a host, or `*.` and a host for all below it.
+func allowedDomain(name string) (string, error) {
+	below, all := strings.CutPrefix(strings.TrimSpace(name), "*.")
+	domain, err := Domain(below)
+	if err != nil || !all {
+		return domain, err
+	}
+	if _, isAddress := address(domain); isAddress {
+		return "", fmt.Errorf("%s: there is nothing below an address", strconv.Quote(cut(name)))
+	}
+	return "*." + domain, nil
+}
+
+func (c *Change) applyPrivacy(s *state.Site) error {
+	if c.Preset == nil && len(c.Privacy) == 0 {
+		return nil
+	}
+	p := s.Privacy
+	if c.Preset != nil {
+		preset, ok := shared.Presets[*c.Preset]
+		if !ok && *c.Preset != presetDefault {
+			return fmt.Errorf("there is no preset %s: it can be strict, cnil or default", strconv.Quote(cut(*c.Preset)))
+		}
+		preset.QueryKeys, preset.Redact = p.QueryKeys, p.Redact
+		p = preset
+	}
+	// Decoding writes into the arrays of slices; those of the site are others'.
+	p.QueryKeys, p.Redact = slices.Clone(p.QueryKeys), slices.Clone(p.Redact)
+	if len(c.Privacy) > 0 {
+		d := json.NewDecoder(bytes.NewReader(c.Privacy))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&p); err != nil {
+			return fmt.Errorf("privacy: %w", err)
+		}
+		if _, err := d.Token(); !errors.Is(err, io.EOF) {
+			return errors.New("privacy: must be one JSON object")
+		}
+	}
+	if err := checkPrivacy(&p); err != nil {
+		return fmt.Errorf("privacy: %w", err)
+	}
+	s.Privacy = p
+	return nil
+}
+
+// checkPrivacy refuses what no edge could carry out, and brings the lists to
+// their one form.
+func checkPrivacy(p *shared.Privacy) error {
+	for _, signal := range []struct {
+		name  string
+		value shared.Signal
+	}{{"dnt", p.DNT}, {"gpc", p.GPC}} {
+		switch signal.value {
+		case "", shared.SignalIgnore, shared.SignalNoIdentity, shared.SignalRefuse:
+		default:
+			return fmt.Errorf("%s can be %s, %s or %s, not %s", signal.name,
+				shared.SignalIgnore, shared.SignalNoIdentity, shared.SignalRefuse, strconv.Quote(cut(string(signal.value))))
+		}
+	}
+	if p.NoVisitorID && p.DistinctIDs {
+		return errors.New("distinct_ids records who a visitor is, no_visitor_id forbids it: choose one")
+	}
+	if err := checkQueryKeys(p); err != nil {
+		return err
+	}
+	return checkRedact(p)
+}
+
+func checkQueryKeys(p *shared.Privacy) error {
+	var keys []string
+	for _, key := range p.QueryKeys {
+		if !queryKey(key) {
+			return fmt.Errorf("query_keys: %s is not the name of a parameter: 1 to %d letters, digits and _ - . ~ [ ]",
+				strconv.Quote(cut(key)), maxQueryKey)
+		}
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) > maxQueryKeys {
+		return fmt.Errorf("query_keys: at most %d are possible", maxQueryKeys)
+	}
+	p.QueryKeys = keys
+	return nil
+}
+
+func queryKey(key string) bool {
+	for i := range len(key) {
+		c := key[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("_-.~[]", c) >= 0) {
+			return false
+		}
+	}
+	return key != "" && len(key) <= maxQueryKey
+}
+
+func checkRedact(p *shared.Privacy) error {
+	var patterns []string
+	for _, pattern := range p.Redact {
+		if len(pattern) > maxPattern {
+			return fmt.Errorf("redact: an expression has at most %d bytes", maxPattern)
+		}
+		re, err := regexp.Compile(pattern)
+		if err != nil {
+			return fmt.Errorf("redact: %s can't be read: %w (https://github.com/google/re2/wiki/Syntax)", strconv.Quote(pattern), err)
+		}
+		if re.MatchString("") {
+			return fmt.Errorf("redact: %s also fits nothing at all, between any two characters: let it fit at least one", strconv.Quote(pattern))
+		}
+		if !slices.Contains(patterns, pattern) {
+			patterns = append(patterns, pattern)
+		}
+	}
+	if len(patterns) > maxRedact {
+		return fmt.Errorf("redact: at most %d expressions are possible", maxRedact)
+	}
+	p.Redact = patterns
+	return nil
+}
+
+// same reports whether two records differ in nothing but their time.
+func same(a, b *state.Site) bool {
+	x, y := *a, *b
+	x.UpdatedAt, y.UpdatedAt = 0, 0
+	return reflect.DeepEqual(normalSite(x), normalSite(y))
+}
+
+// normalSite makes absent and empty lists one.
+func normalSite(s state.Site) state.Site {
+	for _, list := range []*[]string{&s.Domains, &s.AllowedDomains, &s.Privacy.QueryKeys, &s.Privacy.Redact} {
+		if len(*list) == 0 {
+			*list = nil
+		}
+	}
+	return s
+}
