@@ -133,10 +133,13 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	eider [<matcher>] {
 //	    site    <name>
 //	    exclude <path>...
+//	    count   errors|downloads|feeds|bots|prefetches|soft_navigations|evidence|frames on|off
+//	    script  <path>
 //	}
 //
 // site is the request's host by default. exclude may be repeated; its paths
-// are matched as by Caddy's path matcher.
+// are matched as by Caddy's path matcher. count may be repeated; all but frames
+// are on by default.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
@@ -163,9 +166,45 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.Err(err.Error())
 			}
 			h.Exclude = append(h.Exclude, paths...)
+		case "count":
+			if err := h.unmarshalCount(d); err != nil {
+				return err
+			}
+		case "script":
+			if h.Script != "" {
+				return d.Err("script is given twice")
+			}
+			if err := oneArg(d, &h.Script); err != nil {
+				return err
+			}
+			if err := scriptPath(h.Script); err != nil {
+				return d.Err(err.Error())
+			}
 		default:
-			return d.Errf("unknown subdirective %q of eider: it has site and exclude", d.Val())
+			return d.Errf("unknown subdirective %q of eider: it has site, exclude, count and script", d.Val())
 		}
+	}
+	return nil
+}
+
+// unmarshalCount reads `count <what> on|off`.
+func (h *Handler) unmarshalCount(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Err("count wants what and whether: count errors off")
+	}
+	if args[1] != "on" && args[1] != "off" {
+		return d.Errf("count %s %q: want on or off", args[0], args[1])
+	}
+	if _, twice := h.Count[args[0]]; twice {
+		return d.Errf("count %s is given twice", args[0])
+	}
+	if h.Count == nil {
+		h.Count = map[string]bool{}
+	}
+	h.Count[args[0]] = args[1] == "on"
+	if _, err := readCount(h.Count); err != nil {
+		return d.Err(err.Error())
 	}
 	return nil
 }

@@ -13,14 +13,16 @@ import (
 	"github.com/eider-analytics/eider/shared/classify"
 )
 
-// capture is what a request said before other handlers could change it. It
-// lives on the stack of ServeHTTP; its strings are borrowed from the request.
+// capture is what a request said before other handlers could change it. Its
+// strings are borrowed from the request.
 type capture struct {
 	site    *site
 	counted bool
 	started time.Time
 
 	method, path, rawQuery string // of the original URI
+	target                 string // the same, path and query, as it was sent
+	host                   string
 	userAgent, language    string
 	referer, fetchSite     string
 	chua, chuaMobile       string
@@ -56,9 +58,10 @@ func enter(r *http.Request) bool {
 
 // address notes method and URI as the client sent them, before any rewrite.
 func (c *capture) address(r *http.Request) {
-	c.method, c.path, c.rawQuery = r.Method, r.URL.Path, r.URL.RawQuery
+	c.host = r.Host
+	c.method, c.path, c.rawQuery, c.target = r.Method, r.URL.Path, r.URL.RawQuery, r.RequestURI
 	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
-		c.method, c.path, c.rawQuery = o.Method, o.URL.Path, o.URL.RawQuery
+		c.method, c.path, c.rawQuery, c.target = o.Method, o.URL.Path, o.URL.RawQuery, o.RequestURI
 	}
 }
 
@@ -100,7 +103,7 @@ func (c *capture) observe(o *shared.Observation, r *http.Request, a answer) {
 	o.Site = c.site.name
 	o.Time = c.started.UnixMicro()
 	o.ClientIP = clientIP(r)
-	o.Host, o.Path, o.RawQuery = r.Host, c.path, c.rawQuery
+	o.Host, o.Path, o.RawQuery = c.host, c.path, c.rawQuery
 	o.Method, o.Protocol = c.method, r.Proto
 	o.Status, o.ContentType, o.BytesSent = a.status, a.contentType, a.bytes
 	o.TTFBUS, o.CacheStatus = a.ttfb, a.cacheStatus

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/evidence"
 )
 
 // otherSite labels requests for hosts that no configuration names.
@@ -21,12 +22,15 @@ var resultIndex = func() map[shared.Result]int {
 // site is one site's counters. They live as long as the process: a reload
 // finds them again by name.
 type site struct {
-	name    string
-	results []atomic.Uint64 // by resultIndex
+	name        string
+	results     []atomic.Uint64 // by resultIndex
+	evidence    atomic.Uint64   // completions of this name
+	activations atomic.Uint64
+	visitors    *evidence.Site // who was shown a page
 }
 
-func newSite(name string) *site {
-	return &site{name: name, results: make([]atomic.Uint64, len(shared.Results))}
+func newSite(name string, m *evidence.Memory) *site {
+	return &site{name: name, results: make([]atomic.Uint64, len(shared.Results)), visitors: m.Site(name)}
 }
 
 func (s *site) count(r shared.Result) { s.results[resultIndex[r]].Add(1) }

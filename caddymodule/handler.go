@@ -38,10 +38,23 @@ type Handler struct {
 	// whatever is there.
 	Exclude []string `json:"exclude,omitempty"`
 
+	// What is counted, where it differs from the default: a name of errors,
+	// downloads, feeds, bots, prefetches, soft_navigations, evidence (all on by
+	// default) or frames (off), and true or false. Requests that would be
+	// recorded otherwise are then counted as `switched_off`. Without evidence
+	// no visitor is remembered from one request to the next.
+	Count map[string]bool `json:"count,omitempty"`
+
+	// Where below the site the script and its endpoints are, as /e. If it is
+	// set, page views carry their view id in a Server-Timing header for the
+	// script to read.
+	Script string `json:"script,omitempty"`
+
 	app     *App
 	rt      *runtime
 	server  *caddyhttp.Server
 	exclude pathRules
+	counted counted
 	hosts   hostResolver
 }
 
@@ -68,6 +81,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if h.exclude, err = compilePaths(h.Exclude); err != nil {
 		return err
+	}
+	if h.counted, err = readCount(h.Count); err != nil {
+		return err
+	}
+	if h.Script != "" {
+		if err = scriptPath(h.Script); err != nil {
+			return err
+		}
 	}
 	h.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	h.app.addHandler(h)
@@ -96,11 +117,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	// The writer is not pooled: a handler that kept it past its return could
 	// otherwise write into another visitor's answer.
-	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, started: c.started}
+	rw := &responseWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, capture: c, handler: h, request: r,
+	}
 	returned := false
 	// Deferred without recover: reverse_proxy panics on purpose when a body
 	// breaks off, and such a request counts too.
-	defer func() { h.finish(&c, rw, r, err, returned) }()
+	defer func() { h.finish(rw, err, returned) }()
 	err = next.ServeHTTP(rw, r)
 	returned = true
 	return err
@@ -130,39 +153,44 @@ func (h *Handler) begin(c *capture, r *http.Request) (observe bool) {
 }
 
 // finish counts the request and records what is to be recorded.
-func (h *Handler) finish(c *capture, rw *responseWriter, r *http.Request, err error, returned bool) {
+func (h *Handler) finish(w *responseWriter, err error, returned bool) {
+	c := &w.capture
 	defer h.guard(c)
-	a := rw.answer(err, returned)
-	q := classify.Request{
-		Method: c.method, Path: c.path, Query: c.rawQuery, UserAgent: c.userAgent,
-		Status: a.status, ContentType: a.contentType, Signals: c.signals,
-		Bot: h.rt.isBot(c.userAgent),
+	a := w.answer(err, returned)
+	w.handler = nil
+	if c.counted {
+		return // our code failed on it
 	}
-	switch {
-	case a.status == http.StatusOK && c.method == http.MethodGet:
+	if !w.judged || w.judgedType != a.contentType {
+		h.judge(w, a.status, a.contentType)
+	}
+	if a.status == http.StatusOK && c.method == http.MethodGet {
 		h.rt.types.Learn(c.site.name, c.path, a.contentType)
-	case a.status == http.StatusNotModified && a.contentType == "":
-		q.LastType = h.rt.types.Recall(c.site.name, c.path)
 	}
-	result, kind := q.Answered()
-	c.count(result)
-	if result.Recorded() {
+	c.count(w.result)
+	if w.result.Recorded() {
 		var o shared.Observation
-		c.observe(&o, r, a)
-		o.Result, o.Kind = result, kind
+		c.observe(&o, w.request, a)
+		o.Result, o.Kind, o.ViewID = w.result, w.kind, w.viewID
 		cloneText(&o)
 		h.rt.ring.push(&o)
 	}
+	h.complete(w)
 }
 
 // guard catches a panic of our own code: the request is counted as `internal`
 // unless it has been counted, and the visitor notices nothing. It is deferred
-// in begin and finish only, never around the next handler.
+// in begin, settle and finish only, never around the next handler.
 func (h *Handler) guard(c *capture) {
 	v := recover()
 	if v == nil {
 		return
 	}
+	defer func() {
+		if again := recover(); again != nil { // even in counting it
+			h.rt.reportPanic("count", again)
+		}
+	}()
 	if !c.counted {
 		if c.site == nil {
 			c.site = h.rt.other

@@ -20,24 +20,25 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // The metrics of the edge. README and dashboards rely on their names.
 var (
-	descRequests = desc("requests_total", "Requests by site and by what became of them; the results sum to the requests.", "site", "result")
-	descEvents   = desc("events_total", "Events over the life of the queue: captured = stored + dropped + rejected + lost + queued.", "state")
-	descDropped  = desc("dropped_events_total", "Dropped events by reason.", "reason")
-	descQueued   = desc("queued_events", "Events that are on their way: in memory or in the queue, not yet acknowledged.")
-	descSize     = desc("queue_bytes", "What the queue takes on its volume.")
-	descMax      = desc("queue_max_bytes", "What the queue may take.")
-	descFree     = desc("queue_volume_free_bytes", "What is free on the queue's volume.")
-	descSegments = desc("queue_segments", "Segments in the queue.")
-	descOldest   = desc("queue_oldest_age_seconds", "Age of the oldest event that is not acknowledged; 0 if there is none.")
-	descDegraded = desc("queue_degraded", "1 while the queue can't be written or opened.")
-	descRing     = desc("ring_events", "Events in memory that the recorder has not come to.")
-	descLag      = desc("ship_lag_events", "Events that have a sequence and no acknowledgement.")
-	descLastAck  = desc("ship_last_ack_timestamp_seconds", "When the aggregator last acknowledged events; 0 = not since the start.")
-	descFailing  = desc("ship_failing", "1 while the aggregator can't be delivered to.")
+	descRequests    = desc("requests_total", "Requests by site and by what became of them; the results sum to the requests.", "site", "result")
+	descCompletions = desc("completions_total", "Events without a request of their own: what one request says of an earlier one.", "site", "completion")
+	descEvents      = desc("events_total", "Events over the life of the queue: captured = stored + dropped + rejected + lost + queued.", "state")
+	descDropped     = desc("dropped_events_total", "Dropped events by reason.", "reason")
+	descQueued      = desc("queued_events", "Events that are on their way: in memory or in the queue, not yet acknowledged.")
+	descSize        = desc("queue_bytes", "What the queue takes on its volume.")
+	descMax         = desc("queue_max_bytes", "What the queue may take.")
+	descFree        = desc("queue_volume_free_bytes", "What is free on the queue's volume.")
+	descSegments    = desc("queue_segments", "Segments in the queue.")
+	descOldest      = desc("queue_oldest_age_seconds", "Age of the oldest event that is not acknowledged; 0 if there is none.")
+	descDegraded    = desc("queue_degraded", "1 while the queue can't be written or opened.")
+	descRing        = desc("ring_events", "Events in memory that the recorder has not come to.")
+	descLag         = desc("ship_lag_events", "Events that have a sequence and no acknowledgement.")
+	descLastAck     = desc("ship_last_ack_timestamp_seconds", "When the aggregator last acknowledged events; 0 = not since the start.")
+	descFailing     = desc("ship_failing", "1 while the aggregator can't be delivered to.")
 )
 
 var descs = []*prometheus.Desc{
-	descRequests, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
+	descRequests, descCompletions, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
 	descRing, descLag, descLastAck, descFailing,
 }
 
@@ -58,6 +59,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		for i, result := range shared.Results {
 			counter(descRequests, s.results[i].Load(), s.name, string(result))
 		}
+		counter(descCompletions, s.evidence.Load(), s.name, shared.CompletionEvidence)
+		counter(descCompletions, s.activations.Load(), s.name, shared.CompletionActivation)
 	}
 	st := c.rt.status(time.Now())
 	for _, e := range []struct {

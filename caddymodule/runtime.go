@@ -15,6 +15,7 @@ import (
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/classify"
 	"github.com/eider-analytics/eider/shared/enrich"
+	"github.com/eider-analytics/eider/shared/evidence"
 	"github.com/eider-analytics/eider/shared/queue"
 )
 
@@ -43,6 +44,7 @@ type runtime struct {
 	log   *zap.Logger
 	ring  *ring
 	types classify.Memory
+	seen  *evidence.Memory
 	other *site // for hosts that no configuration names
 	isBot func(userAgent string) bool
 	salts *enrich.LocalSalts // kept when the enricher is exchanged: visitors stay who they are
@@ -75,11 +77,21 @@ type tenant struct {
 }
 
 func newRuntime(dir string) *runtime {
-	return &runtime{
-		dir: dir, log: liveLogger("eider"), ring: newRing(ringSize), other: newSite(otherSite),
+	rt := &runtime{
+		dir: dir, log: liveLogger("eider"), ring: newRing(ringSize),
 		isBot: func(ua string) bool { _, is := enrich.Bot(ua); return is },
 		salts: enrich.NewLocalSalts(nil), sites: map[string]*site{},
 	}
+	rt.seen = evidence.New(rt.identity)
+	rt.other = newSite(otherSite, rt.seen)
+	return rt
+}
+
+// identity tells the memory of visitors when a site's identities change: what
+// is remembered of a visitor is worth nothing under its next one.
+func (rt *runtime) identity(site string, at int64) (evidence.Identity, bool) {
+	salt, ok := rt.salts.Salt(site, at)
+	return evidence.Identity{Until: salt.Until, Mark: evidence.Mark(salt.Key[:])}, ok
 }
 
 // site returns the counters of a site, the same ones for the same name through
@@ -89,7 +101,7 @@ func (rt *runtime) site(name string) *site {
 	defer rt.sitesMu.Unlock()
 	s := rt.sites[name]
 	if s == nil {
-		s = newSite(name)
+		s = newSite(name, rt.seen)
 		rt.sites[name] = s
 	}
 	return s

@@ -11,9 +11,16 @@ import (
 // responseWriter notes what the answer turned out to be. It changes and holds
 // back nothing; what it does not know of (hijacking, deadlines, full duplex)
 // reaches the real writer by Unwrap.
+//
+// It also carries what is known of the request, so that both are one piece of
+// memory, and has the answer judged while its header can still be added to.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	started     time.Time
+	capture
+	handler *Handler // nil after the request's end: whoever kept the writer changes nothing more
+	request *http.Request
+	verdict
+
 	firstByte   time.Duration // since started; 0 = the header is not written
 	bytes       int64
 	status      int
@@ -25,6 +32,7 @@ type responseWriter struct {
 func (w *responseWriter) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.begun(status)
+		w.settle()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -39,13 +47,24 @@ func (w *responseWriter) begun(status int) {
 	}
 }
 
+// settle has the answer judged before its header goes out.
+func (w *responseWriter) settle() {
+	if w.handler != nil {
+		w.handler.settle(w)
+	}
+}
+
 // Write passes the bytes on.
 func (w *responseWriter) Write(p []byte) (int, error) {
-	if w.status == 0 {
+	first := w.status == 0
+	if first {
 		w.begun(http.StatusOK)
 	}
 	if w.bytes == 0 && w.contentType == "" {
 		w.sniff(p)
+	}
+	if first {
+		w.settle()
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
@@ -67,9 +86,6 @@ const sniffLen = 512
 
 // ReadFrom keeps the way of sendfile open.
 func (w *responseWriter) ReadFrom(r io.Reader) (n int64, err error) {
-	if w.status == 0 {
-		w.begun(http.StatusOK)
-	}
 	if w.bytes == 0 && w.contentType == "" && len(w.Header()["Content-Type"]) == 0 {
 		// The first bytes go by Write, which sniffs them; net/http itself
 		// sends them ahead in the same way.
@@ -77,6 +93,10 @@ func (w *responseWriter) ReadFrom(r io.Reader) (n int64, err error) {
 		if err != nil || n < sniffLen {
 			return n, err
 		}
+	}
+	if w.status == 0 {
+		w.begun(http.StatusOK)
+		w.settle()
 	}
 	m, err := w.ResponseWriterWrapper.ReadFrom(r)
 	w.bytes += m
@@ -90,6 +110,7 @@ type writeOnly struct{ io.Writer }
 func (w *responseWriter) FlushError() error {
 	if w.status == 0 {
 		w.begun(http.StatusOK)
+		w.settle()
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }

@@ -46,7 +46,12 @@ type Observation struct {
 	// user agent and these headers: behaviour. "" = nothing.
 	BotReason string
 
-	ViewID uint64 // as sent in Server-Timing; 0 = none
+	ViewID uint64 // as sent in Server-Timing, and of every prefetch; 0 = none
+
+	// Completion names what an observation says of an earlier one, as in
+	// [CompletionEvidence] and [CompletionActivation]: it has no result of its
+	// own, and becomes an event of kind completion. "" = it stands for itself.
+	Completion string
 
 	// What a message of a browser or client says beside; empty at a proxy.
 	Origin Origin // "" = edge
@@ -95,6 +100,7 @@ const (
 	ResultFragment    Result = "fragment"     // part of a page for htmx, Turbo, RSC, …
 	ResultPrivacy     Result = "privacy"      // DNT or GPC where the site asks for it
 	ResultCollection  Result = "collection"   // our own script and endpoints
+	ResultSwitchedOff Result = "switched_off" // the site doesn't count its kind
 	ResultInternal    Result = "internal"     // our own code failed on it
 )
 
@@ -103,7 +109,7 @@ var Results = []Result{
 	ResultPageview, ResultError, ResultDownload, ResultFeed, ResultBot, ResultPrefetch,
 	ResultExcluded, ResultHealthCheck, ResultUnknownHost, ResultMethod, ResultUpgrade, ResultRedirect,
 	ResultPartial, ResultStatus, ResultFailed, ResultAsset, ResultSubrequest, ResultFrame, ResultFragment,
-	ResultPrivacy, ResultCollection, ResultInternal,
+	ResultPrivacy, ResultCollection, ResultSwitchedOff, ResultInternal,
 }
 
 // Recorded reports whether a request with this result becomes an event.

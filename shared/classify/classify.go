@@ -21,6 +21,8 @@ type Request struct {
 	Excluded    bool // by the site's own rules
 	UnknownHost bool // no configuration names the host
 	Bot         bool // the user agent is a bot's
+
+	Switches Switches // what the site counts and what not
 }
 
 // Early returns the result of a request that can be told before it is
@@ -50,14 +52,20 @@ func (r *Request) Classify() (shared.Result, shared.Kind) {
 // callers that have asked those before.
 func (r *Request) Answered() (shared.Result, shared.Kind) {
 	result := r.byAnswer()
-	kind := kindOf(result)
 	if r.Bot {
+		if r.Switches.off(shared.ResultBot) {
+			return shared.ResultSwitchedOff, ""
+		}
+		kind := kindOf(result)
 		if kind == "" {
 			kind = shared.KindRequest
 		}
 		return shared.ResultBot, kind
 	}
-	return result, kind
+	if r.Switches.off(result) {
+		return shared.ResultSwitchedOff, ""
+	}
+	return result, kindOf(result)
 }
 
 // kindOf is the kind of event that a recorded result becomes. A page that was
@@ -119,17 +127,35 @@ func (r *Request) byAnswer() shared.Result {
 // document is the rules for an answer that is an HTML document.
 func (r *Request) document() shared.Result {
 	s := &r.Signals
+	dest := s.destination()
 	switch {
-	case s.Dest == DestResource:
+	case dest == DestResource:
 		return shared.ResultAsset
+	case s.Soft:
+		return r.softNavigation()
 	case s.Fragment || fragmentURI(r.Path, r.Query):
 		return shared.ResultFragment
 	case s.Prefetch:
 		return shared.ResultPrefetch
-	case s.Dest == DestFrame:
+	case dest == DestFrame:
+		if r.Switches&CountFrames != 0 {
+			return shared.ResultPageview
+		}
 		return shared.ResultFrame
-	case s.Dest == DestScripted:
+	case dest == DestScripted:
 		return shared.ResultSubrequest
+	}
+	return shared.ResultPageview
+}
+
+// softNavigation is the rules for a page that a script puts in the place of
+// the one that is shown. The reader sees a new page and a new address.
+func (r *Request) softNavigation() shared.Result {
+	switch {
+	case r.Switches&NoSoftNavigations != 0:
+		return shared.ResultSwitchedOff
+	case r.Signals.Prefetch:
+		return shared.ResultPrefetch
 	}
 	return shared.ResultPageview
 }
@@ -139,13 +165,17 @@ func (r *Request) document() shared.Result {
 // looked at, so a navigation suffices there.
 func (r *Request) navigatedError() bool {
 	s := &r.Signals
-	if s.Fragment || s.Prefetch || fragmentURI(r.Path, r.Query) {
+	soft := s.Soft && r.Switches&NoSoftNavigations == 0
+	if s.Fragment && !soft || s.Prefetch || fragmentURI(r.Path, r.Query) {
 		return false
 	}
 	if t := typeOf(r.ContentType); t != TypeUnknown && t != TypeHTML {
 		return false
 	}
-	switch s.Dest {
+	if soft {
+		return true
+	}
+	switch s.destination() {
 	case DestDocument:
 		return true
 	case DestUnknown:
@@ -204,7 +234,11 @@ func (r *Request) answeredType() Type {
 		return TypeFeed
 	}
 	byPath := typeOfPath(r.Path)
-	switch r.Signals.Dest {
+	dest := r.Signals.destination()
+	if r.Signals.Soft {
+		dest = DestDocument
+	}
+	switch dest {
 	case DestDocument, DestFrame:
 		if hasAssetExtension(r.Path) {
 			return TypeOther // a picture or a PDF of its own in a tab

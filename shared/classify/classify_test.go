@@ -29,6 +29,8 @@ const (
 	// What a browser's address bar sends, over https and over plain http.
 	navigation = "Accept: text/html,application/xhtml+xml,*/*;q=0.8 | Sec-Fetch-Dest: document | Sec-Fetch-Mode: navigate"
 	plain      = "Accept: text/html,application/xhtml+xml,*/*;q=0.8"
+	xhr        = "Accept: */* | Sec-Fetch-Dest: empty | Sec-Fetch-Mode: cors"
+	soft       = xhr + "| HX-Request: true | HX-Boosted: true"
 	html       = "text/html; charset=utf-8"
 )
 
@@ -150,7 +152,18 @@ var requests = []struct {
 	{"a destination of the future", "/part", "Sec-Fetch-Dest: hologram", 200, html, shared.ResultSubrequest},
 	{"XHR", "/part", "X-Requested-With: XMLHttpRequest", 200, html, shared.ResultFragment},
 	{"htmx", "/part", "HX-Request: true", 200, html, shared.ResultFragment},
-	{"htmx boosted", "/page", "HX-Request: true | HX-Boosted: true", 200, html, shared.ResultFragment},
+	{"htmx boosted", "/page", soft, 200, html, shared.ResultPageview},
+	{"htmx restores its history", "/page", xhr + "| HX-Request: true | HX-History-Restore-Request: true", 200, html, shared.ResultPageview},
+	{"htmx boosted, revalidated", "/page", soft, 304, "", shared.ResultPageview},
+	{"htmx boosted, not found", "/page", soft, 404, html, shared.ResultError},
+	{"htmx boosted, but JSON", "/page", soft, 200, "application/json", shared.ResultAsset},
+	{"htmx boosted form", "POST /page", soft, 200, html, shared.ResultMethod},
+	{"htmx boosted, fetched ahead", "/page", soft + "| HX-Preloaded: true", 200, html, shared.ResultPrefetch},
+	{"htmx fetches a part ahead", "/page", xhr + "| HX-Request: true | HX-Preloaded: true", 200, html, shared.ResultFragment},
+	{"htmx says that it is not", "/page", xhr + "| HX-Request: true | HX-Boosted: false", 200, html, shared.ResultFragment},
+	{"fetch that names its mode only", "/page", "Sec-Fetch-Mode: cors | Accept: */*", 200, html, shared.ResultSubrequest},
+	{"navigation that names its mode only", "/page", "Sec-Fetch-Mode: navigate | " + plain, 200, html, shared.ResultPageview},
+	{"failed fetch that names its mode only", "/page", "Sec-Fetch-Mode: cors | Accept: */*", 404, html, shared.ResultFailed},
 	{"Turbo frame", "/part", "Turbo-Frame: cart", 200, html, shared.ResultFragment},
 	{"PJAX", "/part", "X-PJAX: true", 200, html, shared.ResultFragment},
 	{"Inertia", "/part", "X-Inertia: true", 200, html, shared.ResultFragment},

@@ -17,11 +17,14 @@
 //	download      a file of the closed list, asked for from byte 0
 //	feed          by content type, else by well-known path
 //	asset         not an HTML document, or asked for as image, style, …
-//	fragment      part of a page for htmx, Turbo, RSC and their kin
+//	fragment      part of a page for htmx, Turbo, RSC and their kin, unless
+//	              it is a whole page (htmx boosted, history restore)
 //	prefetch      fetched ahead of the reader, who may never see it
 //	frame         the inside of another page
 //	subrequest    a script's fetch, a worker
 //	pageview
+//
+// What a site's [Switches] turn off ends as switched_off instead.
 //
 // It promises to be pure and free of allocations, and to do as well as can be
 // with partial knowledge: a log knows no request headers and often no content

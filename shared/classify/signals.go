@@ -15,6 +15,16 @@ const (
 	DestResource      // image, style, script, font, audio, video, track, …
 )
 
+// Mode is what Sec-Fetch-Mode says of how a request was made.
+type Mode uint8
+
+// The modes.
+const (
+	ModeUnknown  Mode = iota
+	ModeNavigate      // somebody goes to another page
+	ModeOther         // cors, no-cors, same-origin, websocket, and anything that is not listed
+)
+
 // Accept is what a request's Accept header wants.
 type Accept uint8
 
@@ -39,11 +49,23 @@ const (
 // what the rules ask. The zero value knows nothing.
 type Signals struct {
 	Dest      Dest
+	Mode      Mode
 	Accept    Accept
 	Range     Range
 	Prefetch  bool // fetched ahead: prefetch, prerender, preview
 	Fragment  bool // asks for a part of a page
+	Soft      bool // asks for a whole page in place of this one: htmx boosted, or restoring its history
+	Part      bool // wants a style, script, font or image, as a page that is shown does
 	WebSocket bool // a handshake
+}
+
+// destination is what the request is for. Clients that fetch without being a
+// browser send the mode and leave the destination out.
+func (s *Signals) destination() Dest {
+	if s.Dest == DestUnknown && s.Mode == ModeOther {
+		return DestScripted
+	}
+	return s.Dest
 }
 
 // ReadSignals reads the headers of a request, whose keys must be canonical as
@@ -68,12 +90,19 @@ func (s *Signals) Note(name, value string) {
 		s.Range = parseRange(value)
 	case "Sec-Fetch-Dest":
 		s.Dest = dest(value)
+		s.Part = value == "style" || value == "script" || value == "font" || value == "image"
+	case "Sec-Fetch-Mode":
+		s.Mode = mode(value)
 	case "Upgrade", ":protocol": // the latter is how HTTP/2 and /3 spell it
 		s.WebSocket = s.WebSocket || strings.EqualFold(value, "websocket")
 	case "Sec-Purpose", "Purpose", "X-Purpose", "X-Sec-Purpose", "X-Moz":
 		s.Prefetch = s.Prefetch || ahead(value)
 	case "Next-Router-Prefetch":
 		s.Prefetch = true
+	case "Hx-Preloaded": // of htmx's preload extension
+		s.Prefetch = s.Prefetch || isTrue(value)
+	case "Hx-Boosted", "Hx-History-Restore-Request":
+		s.Soft = s.Soft || isTrue(value)
 	case "X-Requested-With":
 		// Android web views send their app's name here on every request; that
 		// is a reader.
@@ -101,6 +130,19 @@ func dest(value string) Dest {
 	}
 	return DestScripted
 }
+
+func mode(value string) Mode {
+	switch value {
+	case "":
+		return ModeUnknown
+	case "navigate":
+		return ModeNavigate
+	}
+	return ModeOther
+}
+
+// isTrue reads htmx's flags, which are "true" or absent.
+func isTrue(value string) bool { return equalFold(value, "true") }
 
 // ahead reads the marks of a page that is fetched before anybody asked for
 // it: "prefetch", "prefetch;prerender", "preview" (Safari's top sites),

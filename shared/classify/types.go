@@ -158,3 +158,27 @@ var feedNames = [...]string{
 	"feed", "rss", "atom", "feed.xml", "rss.xml", "atom.xml", "index.rdf", "index.rss", "feed.json", "feed.rss", "feed.atom",
 	"rss2.xml", "rss.php", "feeds", "index.atom", "feed.rdf",
 }
+
+// PagePart tells by type, or by path where an answer names none, the styles,
+// scripts, fonts and images that pages are made of.
+func PagePart(path, contentType string) bool {
+	if i := strings.IndexByte(contentType, ';'); i >= 0 {
+		contentType = contentType[:i]
+	}
+	contentType = strings.TrimSpace(contentType)
+	if contentType != "" {
+		kind, name, _ := strings.Cut(contentType, "/")
+		switch {
+		case equalFold(kind, "image"), equalFold(kind, "font"):
+			return true
+		}
+		return equalFold(name, "css") || containsFold(name, "javascript") || containsFold(name, "font")
+	}
+	var buf [maxExtension]byte
+	switch string(extension(path, &buf)) {
+	case "css", "js", "mjs", "png", "jpg", "jpeg", "gif", "svg", "ico", "webp", "avif", "bmp", "apng", "jxl",
+		"woff", "woff2", "ttf", "otf", "eot":
+		return true
+	}
+	return false
+}

@@ -32,6 +32,7 @@ const (
 	ReasonErrors       = "errors"         // mostly asks for what is not there
 	ReasonUnlisted     = "unlisted_agent" // recorded as a bot by somebody with more knowledge
 	ReasonBrowser      = "browser"        // of a likely person: nothing against it
+	ReasonAssets       = "assets"         // of a person: fetched the parts of pages
 )
 
 // The categories of automata.

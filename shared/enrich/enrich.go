@@ -95,15 +95,11 @@ func (e *Enricher) Enrich(o *shared.Observation, dst *shared.Event) {
 	}
 	p := e.policies.of(dst.Site, o.Privacy)
 	setKind(o, dst)
-	dst.Pathname = shared.Cut(p.clean(redactPath(o.Path)), shared.MaxPath)
-	dst.Title = shared.Cut(p.clean(redactTitle(o.Title)), shared.MaxTitle)
-	dst.ScreenSize = screen(o.Screen)
-	dst.Language = language(o.AcceptLanguage)
-	setProxy(o, dst)
-	e.setVerdict(o, dst)
-	c := e.describe(o, dst)
-	setSource(o, dst, c, p)
-	e.setPlace(o, dst)
+	if o.Completion == "" {
+		e.setFacts(o, dst, p)
+	} else {
+		dst.Verdict, dst.VerdictReason = shared.VerdictPerson, ReasonAssets
+	}
 	if !p.WithoutIdentity(o.Wishes) {
 		p.visitors.visitor(dst, o.ClientIP, cutUserAgent(o.UserAgent), o.Time, happensNow(o.Origin))
 	}
@@ -133,8 +129,19 @@ func (e *Enricher) setPlace(o *shared.Observation, dst *shared.Event) {
 	dst.CountryCode, dst.Region, dst.City = named.country, named.region, named.city
 }
 
-// prefetchName is the name of completions that stand for a prefetched page.
-const prefetchName = shared.CompletionPrefetch
+// setFacts fills what a request of its own says. A completion has none of it:
+// it says something about another event.
+func (e *Enricher) setFacts(o *shared.Observation, dst *shared.Event, p *policy) {
+	dst.Pathname = shared.Cut(p.clean(redactPath(o.Path)), shared.MaxPath)
+	dst.Title = shared.Cut(p.clean(redactTitle(o.Title)), shared.MaxTitle)
+	dst.ScreenSize = screen(o.Screen)
+	dst.Language = language(o.AcceptLanguage)
+	setProxy(o, dst)
+	e.setVerdict(o, dst)
+	c := e.describe(o, dst)
+	setSource(o, dst, c, p)
+	e.setPlace(o, dst)
+}
 
 // setKind takes the observation's kind, or the one that its result implies.
 //
@@ -144,8 +151,10 @@ const prefetchName = shared.CompletionPrefetch
 func setKind(o *shared.Observation, dst *shared.Event) {
 	dst.Kind = o.Kind
 	switch {
+	case o.Completion != "":
+		dst.Kind, dst.Name = shared.KindCompletion, o.Completion
 	case o.Result == shared.ResultPrefetch:
-		dst.Kind, dst.Name = shared.KindCompletion, prefetchName
+		dst.Kind, dst.Name = shared.KindCompletion, shared.CompletionPrefetch
 	case dst.Kind.Valid():
 	case o.Result == shared.ResultPageview:
 		dst.Kind = shared.KindPageview
@@ -188,7 +197,9 @@ func setSource(o *shared.Observation, dst *shared.Event, c *client, p *policy) {
 		fetchSite = o.SecFetchSite // a message's own is that of the script
 	}
 	internal := fetchSite == "same-origin" || ref.domain != "" && (selfReferral(ref.domain, dst) || p.ownDomain(ref.domain))
-	if !internal {
+	// Who met an error wants to know of the link that led there, most of all
+	// when it is one of the site's own.
+	if !internal || dst.Kind == shared.KindError {
 		dst.ReferrerDomain = shared.Cut(ref.domain, shared.MaxHostname)
 		dst.ReferrerPath = shared.Cut(p.clean(ref.path), shared.MaxPath)
 	}

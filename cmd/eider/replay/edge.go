@@ -18,7 +18,8 @@ import (
 
 // edgeBooks are what the module says of itself in Caddy's metrics.
 type edgeBooks struct {
-	Results map[shared.Result]uint64 // requests of the site
+	Results     map[shared.Result]uint64 // requests of the site
+	Completions uint64                   // events of the site that have no request of their own
 	// Of all sites of the edge.
 	Captured, Stored, Dropped, Rejected, Lost uint64
 	Queued                                    uint64
@@ -28,7 +29,7 @@ type edgeBooks struct {
 // since subtracts what was there before. The queue's length is no counter.
 func (b edgeBooks) since(before edgeBooks) edgeBooks {
 	diff := edgeBooks{
-		Results: map[shared.Result]uint64{}, Queued: b.Queued,
+		Results: map[shared.Result]uint64{}, Queued: b.Queued, Completions: b.Completions - before.Completions,
 		Captured: b.Captured - before.Captured, Stored: b.Stored - before.Stored, Dropped: b.Dropped - before.Dropped,
 		Rejected: b.Rejected - before.Rejected, Lost: b.Lost - before.Lost,
 	}
@@ -60,6 +61,7 @@ func (b edgeBooks) recorded() (n uint64) {
 
 const (
 	metricRequests = "eider_edge_requests_total"
+	metricComplete = "eider_edge_completions_total"
 	metricEvents   = "eider_edge_events_total"
 	metricQueued   = "eider_edge_queued_events"
 	metricDegraded = "eider_edge_queue_degraded"
@@ -86,6 +88,11 @@ func readEdge(ctx context.Context, admin, site string) (edgeBooks, error) {
 	for _, m := range families[metricRequests].GetMetric() {
 		if label(m, "site") == site {
 			b.Results[shared.Result(label(m, "result"))] += number(m)
+		}
+	}
+	for _, m := range families[metricComplete].GetMetric() {
+		if label(m, "site") == site {
+			b.Completions += number(m)
 		}
 	}
 	for _, m := range families[metricEvents].GetMetric() {

@@ -328,7 +328,7 @@ func TestAccount(t *testing.T) {
 		"a drop is counted":   {func(a *Account) { a.Stored, a.Dropped, a.Pageviews = 5, 1, 3 }, ""},
 		"a result too few":    {func(a *Account) { a.Sent.Answered++ }, "11 requests were answered"},
 		"a result too many":   {func(a *Account) { a.Sent.Answered-- }, "9 requests were answered"},
-		"not captured":        {func(a *Account) { a.Captured, a.Stored = 5, 5 }, "6 requests are to be recorded"},
+		"not captured":        {func(a *Account) { a.Captured, a.Stored = 5, 5 }, "6 requests are to be recorded, and 0 completions"},
 		"vanished":            {func(a *Account) { a.Stored-- }, "captured 6 is not"},
 		"on its way":          {func(a *Account) { a.Stored, a.Queued = 5, 1 }, "1 events are still in the queue"},
 		"a view too few":      {func(a *Account) { a.Pageviews-- }, "the aggregator answers 3"},

@@ -137,7 +137,7 @@ func (p *proxy) drained(ctx context.Context, o *Options, before edgeBooks) (edge
 			return false, err
 		}
 		last = now.since(before)
-		return last.Queued == 0 && last.Captured == last.recorded(), nil
+		return last.Queued == 0 && last.Captured == last.recorded()+last.Completions, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil
