@@ -53,6 +53,18 @@ type App struct {
 	// Without it they stay unknown.
 	GeoIP string `json:"geoip,omitempty"`
 
+	// A file with the address ranges that crawlers publish, by the crawler's
+	// name: {"Googlebot": {"prefixes": [{"ipv4Prefix": "192.0.2.0/27"}]}}. Who
+	// names such a crawler from another address is recorded as spoofed. It is
+	// read again when it changes.
+	Crawlers string `json:"crawlers,omitempty"`
+
+	// What requests are judged by: "agents" (the user agent, always), "headers"
+	// (what browsers send beside it), "behavior" (pages per second, dead links,
+	// probes). Default: all. Leave out headers where a proxy in front removes
+	// them.
+	Judge []string `json:"judge,omitempty"`
+
 	ctx      caddy.Context
 	log      *zap.Logger
 	rt       *runtime
@@ -173,7 +185,7 @@ func (a *App) setDefaults() error {
 	for _, f := range []struct {
 		name  string
 		value *string
-	}{{"aggregator", &a.Aggregator}, {"token", &a.Token}, {"queue", &a.Queue.Dir}, {"geoip", &a.GeoIP}} {
+	}{{"aggregator", &a.Aggregator}, {"token", &a.Token}, {"queue", &a.Queue.Dir}, {"geoip", &a.GeoIP}, {"crawlers", &a.Crawlers}} {
 		out, err := repl.ReplaceOrErr(*f.value, false, false)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
@@ -205,7 +217,13 @@ func (a *App) check() error {
 			return fmt.Errorf("geoip: %w", err)
 		}
 	}
-	return nil
+	if a.Crawlers != "" {
+		if _, err := os.Stat(a.Crawlers); err != nil {
+			return fmt.Errorf("crawlers: %w", err)
+		}
+	}
+	_, err := judgeBy(a.Judge)
+	return err
 }
 
 func checkAggregator(address string) error {
@@ -298,6 +316,9 @@ func (a *App) sites() []shared.SiteHello {
 	}
 	return sites
 }
+
+// files are what the enricher reads.
+func (a *App) files() files { return files{a.GeoIP, a.Crawlers} }
 
 // Stop lets the configuration go; the one before, if it is still there, counts
 // again.

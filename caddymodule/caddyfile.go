@@ -47,6 +47,8 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	        unsafe_fs
 //	    }
 //	    geoip      <file>
+//	    crawlers   <file>
+//	    judge      agents|headers|behavior...
 //	}
 //
 // Sizes are like 512MiB or 2GB. What is left out has its default.
@@ -68,11 +70,19 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = oneArg(d, &a.Token)
 		case "geoip":
 			err = oneArg(d, &a.GeoIP)
+		case "crawlers":
+			err = oneArg(d, &a.Crawlers)
+		case "judge":
+			if a.Judge = d.RemainingArgs(); len(a.Judge) == 0 {
+				err = d.ArgErr()
+			} else if _, wrong := judgeBy(a.Judge); wrong != nil {
+				err = d.Err(wrong.Error())
+			}
 		case "queue":
 			a.Queue = new(QueueConfig)
 			err = a.Queue.unmarshal(d)
 		default:
-			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue and geoip", d.Val())
+			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue, geoip, crawlers and judge", d.Val())
 		}
 		if err != nil {
 			return err

@@ -30,7 +30,8 @@ type capture struct {
 	chuaPlatformVersion    string
 	chuaModel              string
 
-	signals classify.Signals
+	signals  classify.Signals
+	behavior string // why its client is a bot by what it does; "" = nothing
 }
 
 // count gives the request its one result.
@@ -99,7 +100,7 @@ func (c *capture) headers(h http.Header) {
 }
 
 // observe fills o with the facts of the request; its strings are borrowed.
-func (c *capture) observe(o *shared.Observation, r *http.Request, a answer) {
+func (c *capture) observe(o *shared.Observation, r *http.Request, a answer, headersUnknown bool) {
 	o.Site = c.site.name
 	o.Time = c.started.UnixMicro()
 	o.ClientIP = clientIP(r)
@@ -111,6 +112,8 @@ func (c *capture) observe(o *shared.Observation, r *http.Request, a answer) {
 	o.SecFetchSite = c.fetchSite
 	o.CHUA, o.CHUAMobile, o.CHUAPlatform = c.chua, c.chuaMobile, c.chuaPlatform
 	o.CHUAPlatformVer, o.CHUAModel = c.chuaPlatformVersion, c.chuaModel
+	o.HeadersKnown, o.Secure, o.SecFetch = !headersUnknown, r.TLS != nil, c.secFetch()
+	o.BotReason = c.behavior
 }
 
 // clientIP is Caddy's own judgement of the client's address, the only one that

@@ -74,8 +74,8 @@ func loads(t *testing.T, config string) {
 	t.Setenv("EIDER_EDGE_TOKEN", "token")
 	dir := t.TempDir()
 	config = strings.ReplaceAll(config, "/var/lib/eider", dir)
-	if strings.Contains(config, "GeoLite2-City.mmdb") {
-		if err := os.WriteFile(filepath.Join(dir, "GeoLite2-City.mmdb"), nil, 0o600); err != nil {
+	for _, file := range []string{"GeoLite2-City.mmdb", "crawlers.json"} {
+		if err := os.WriteFile(filepath.Join(dir, file), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

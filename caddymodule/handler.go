@@ -55,6 +55,7 @@ type Handler struct {
 	server  *caddyhttp.Server
 	exclude pathRules
 	counted counted
+	layers  layers
 	hosts   hostResolver
 }
 
@@ -71,6 +72,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = module.(*App)
 	h.rt = h.app.rt
+	if h.layers, err = judgeBy(h.app.Judge); err != nil {
+		return err
+	}
 	if h.Site, err = caddy.NewReplacer().ReplaceOrErr(h.Site, true, true); err != nil {
 		return fmt.Errorf("site: %w", err)
 	}
@@ -170,7 +174,7 @@ func (h *Handler) finish(w *responseWriter, err error, returned bool) {
 	c.count(w.result)
 	if w.result.Recorded() {
 		var o shared.Observation
-		c.observe(&o, w.request, a)
+		c.observe(&o, w.request, a, h.layers.noHeaders)
 		o.Result, o.Kind, o.ViewID = w.result, w.kind, w.viewID
 		cloneText(&o)
 		h.rt.ring.push(&o)

@@ -72,12 +72,12 @@ func (h *Handler) judge(w *responseWriter, status int, contentType string) {
 	q := classify.Request{
 		Method: c.method, Path: c.path, Query: c.rawQuery, UserAgent: c.userAgent,
 		Status: status, ContentType: contentType, Signals: c.signals,
-		Bot: h.rt.isBot(c.userAgent), Switches: h.counted.switches,
+		Switches: h.counted.switches,
 	}
 	if status == http.StatusNotModified && contentType == "" {
 		q.LastType = h.rt.types.Recall(c.site.name, c.path)
 	}
-	w.result, w.kind = q.Answered()
+	w.result, w.kind = h.answered(w, &q)
 	w.judged, w.judgedType = true, contentType
 	switch w.result {
 	case shared.ResultPageview, shared.ResultError:

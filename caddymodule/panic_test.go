@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/enrich"
 )
 
 func resultsOf(s *site) map[shared.Result]uint64 {
@@ -28,7 +29,7 @@ func resultsOf(s *site) map[shared.Result]uint64 {
 func TestOurPanicsFailNoRequest(t *testing.T) {
 	for name, upset := range map[string]func(*Handler){
 		"before the request": func(h *Handler) { h.hosts.table.Store(&hostTable{fixed: &site{}}) }, // nothing to count in
-		"in the judgement":   func(h *Handler) { h.rt.isBot = func(string) bool { panic("bot") } },
+		"in the judgement":   func(h *Handler) { h.rt.isBot = func(*enrich.Signs) bool { panic("bot") } },
 		"in the ring":        func(h *Handler) { h.rt.ring = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +72,7 @@ func TestRequestsDoNotWaitForTheRuntime(t *testing.T) {
 
 func TestOurPanicsAreCounted(t *testing.T) {
 	h := benchHandler(t)
-	h.rt.isBot = func(string) bool { panic("bot") }
+	h.rt.isBot = func(*enrich.Signs) bool { panic("bot") }
 	r, _ := benchRequest("/page", true)
 	if err := h.ServeHTTP(httptest.NewRecorder(), r, benchNext("text/html")); err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestPanicsAndErrorsOfTheNextHandlerPassUnchanged(t *testing.T) {
 // A panic in both: theirs passes, ours is caught.
 func TestBothPanic(t *testing.T) {
 	h := benchHandler(t)
-	h.rt.isBot = func(string) bool { panic("ours") }
+	h.rt.isBot = func(*enrich.Signs) bool { panic("ours") }
 	r, _ := benchRequest("/page", true)
 	defer func() {
 		if v := recover(); v != "theirs" {

@@ -154,7 +154,7 @@ func TestRingLosesNothingUncounted(t *testing.T) {
 // A recorder that meets something it cannot enrich loses that alone.
 func TestRecorderSurvivesWhatItCannotEnrich(t *testing.T) {
 	rt := newRuntime(t.TempDir())
-	if err := rt.setGeoIP("", false); err != nil {
+	if err := rt.setEnricher(files{geoip: ""}, false); err != nil {
 		t.Fatal(err)
 	}
 	var l ledger

@@ -14,6 +14,7 @@ import (
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/classify"
+	"github.com/eider-analytics/eider/shared/conduct"
 	"github.com/eider-analytics/eider/shared/enrich"
 	"github.com/eider-analytics/eider/shared/evidence"
 	"github.com/eider-analytics/eider/shared/queue"
@@ -46,8 +47,10 @@ type runtime struct {
 	types classify.Memory
 	seen  *evidence.Memory
 	other *site // for hosts that no configuration names
-	isBot func(userAgent string) bool
-	salts *enrich.LocalSalts // kept when the enricher is exchanged: visitors stay who they are
+	isBot func(*enrich.Signs) bool
+	// conduct remembers what clients do, through every reload.
+	conduct *conduct.Table
+	salts   *enrich.LocalSalts // kept when the enricher is exchanged: visitors stay who they are
 
 	enriching sync.Mutex // held while observations are enriched: an exchange waits
 	enricher  atomic.Pointer[enrich.Enricher]
@@ -59,7 +62,7 @@ type runtime struct {
 
 	mu       sync.Mutex
 	tenants  []tenant // configurations in force, the latest last
-	geoip    string
+	reads    files    // what the enricher was made of
 	shipping *shipping
 	waiting  bool   // for the queue to open
 	trouble  string // why it does not, as was logged
@@ -79,7 +82,7 @@ type tenant struct {
 func newRuntime(dir string) *runtime {
 	rt := &runtime{
 		dir: dir, log: liveLogger("eider"), ring: newRing(ringSize),
-		isBot: func(ua string) bool { _, is := enrich.Bot(ua); return is },
+		isBot: func(s *enrich.Signs) bool { _, is := enrich.Judge(s); return is }, conduct: conduct.New(),
 		salts: enrich.NewLocalSalts(nil), sites: map[string]*site{},
 	}
 	rt.seen = evidence.New(rt.identity)
@@ -114,7 +117,7 @@ func (rt *runtime) start(app *App, sites []shared.SiteHello) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	// The file may have been exchanged since, or mended.
-	if err := rt.setGeoIP(app.GeoIP, app.GeoIP != ""); err != nil {
+	if err := rt.setEnricher(app.files(), app.GeoIP != ""); err != nil {
 		return err
 	}
 	if rt.queue.Load() == nil && !rt.waiting {
@@ -150,8 +153,8 @@ func (rt *runtime) stop(app *App) {
 	if len(rt.tenants) == 0 {
 		return // at the end, or a moment before the next start: shipping goes on
 	}
-	if err := rt.setGeoIP(rt.tenants[len(rt.tenants)-1].app.GeoIP, false); err != nil {
-		rt.log.Warn("geoip could not be set back", zap.Error(err))
+	if err := rt.setEnricher(rt.tenants[len(rt.tenants)-1].app.files(), false); err != nil {
+		rt.log.Warn("geoip and crawlers could not be set back", zap.Error(err))
 	}
 	rt.apply()
 }
@@ -177,20 +180,23 @@ func (rt *runtime) apply() {
 	}
 }
 
-// setGeoIP exchanges the enricher if the file is another, or is to be read
+// files are those that the enricher reads.
+type files struct{ geoip, crawlers string }
+
+// setEnricher exchanges the enricher if the files are others, or are to be read
 // again. The caller holds mu.
-func (rt *runtime) setGeoIP(path string, again bool) error {
-	if rt.enricher.Load() != nil && path == rt.geoip && !again {
+func (rt *runtime) setEnricher(from files, again bool) error {
+	if rt.enricher.Load() != nil && from == rt.reads && !again {
 		return nil
 	}
-	next, err := enrich.New(enrich.Config{GeoIP: path, Local: rt.salts, Logger: rt.log.Named("enrich")})
+	next, err := enrich.New(enrich.Config{GeoIP: from.geoip, Crawlers: from.crawlers, Local: rt.salts, Logger: rt.log.Named("enrich")})
 	if err != nil {
 		return err
 	}
 	rt.enriching.Lock()
 	previous := rt.enricher.Swap(next)
 	rt.enriching.Unlock()
-	rt.geoip = path
+	rt.reads = from
 	if previous == nil {
 		return nil
 	}

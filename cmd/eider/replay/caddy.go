@@ -38,6 +38,9 @@ const caddyfile = `{
 	eider {
 		aggregator %[4]s
 		token {env.EIDER_EDGE_TOKEN}
+		# A log knows the user agent and few other headers, and is replayed faster
+		# than it was lived.
+		judge agents
 		queue %[5]s {
 			reserve_free 16MiB
 			# A queue for the length of one replay: nobody's site depends on it.

@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/classify"
+	"github.com/eider-analytics/eider/shared/conduct"
+	"github.com/eider-analytics/eider/shared/enrich"
+)
+
+// The layers by which requests are judged to be bots'. The user agent always is.
+const (
+	layerAgents   = "agents"
+	layerHeaders  = "headers"
+	layerBehavior = "behavior"
+)
+
+// layers are those that are left out; the zero value judges by all.
+type layers struct{ noHeaders, noBehavior bool }
+
+// judgeBy reads the names of the layers that are wanted; none means all.
+func judgeBy(names []string) (layers, error) {
+	if len(names) == 0 {
+		return layers{}, nil
+	}
+	known := []string{layerAgents, layerHeaders, layerBehavior}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return layers{}, fmt.Errorf("judge: unknown layer %q: want one or more of %s", name, strings.Join(known, ", "))
+		}
+	}
+	return layers{!slices.Contains(names, layerHeaders), !slices.Contains(names, layerBehavior)}, nil
+}
+
+// signs are what a request shows of its sender.
+func (c *capture) signs(h *Handler, r *http.Request) enrich.Signs {
+	return enrich.Signs{
+		UserAgent: c.userAgent, At: c.started.UnixMicro(),
+		HeadersKnown: !h.layers.noHeaders, Secure: r.TLS != nil, SecFetch: c.secFetch(),
+		Language: c.language != "", Hints: c.chua,
+	}
+}
+
+func (c *capture) secFetch() bool {
+	return c.fetchSite != "" || c.signals.Dest != classify.DestUnknown
+}
+
+// answered is the request's result: what it is, and whether a bot asked.
+func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Result, shared.Kind) {
+	c := &w.capture
+	signs := c.signs(h, w.request)
+	q.Bot = h.rt.isBot(&signs) || c.behavior != ""
+	result, kind := q.Answered()
+	if q.Bot || h.layers.noBehavior || w.judged { // a second look sees the same request
+		return result, kind
+	}
+	seen := conduct.Request{UserAgent: c.userAgent, At: signs.At, Path: c.path, Status: q.Status, Result: result}
+	if !h.counted.noEvidence { // where no visitor is to be remembered, the path alone says something
+		seen.Addr = clientIP(w.request)
+	}
+	c.behavior = h.rt.conduct.Observe(&seen)
+	if c.behavior != "" {
+		q.Bot = true
+		return q.Answered()
+	}
+	return result, kind
+}

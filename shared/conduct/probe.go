@@ -1,0 +1,60 @@
+package conduct
+
+import "strings"
+
+// secrets are what nobody finds a link to: asking for them is enough, whatever
+// the answer, since some sites answer everything with their front page.
+var secrets = []string{
+	"/.env", "/.git/", "/.git", "/.svn/", "/.hg/", "/.aws/", "/.ssh/", "/.htpasswd", "/.htaccess", "/.ds_store", "/.vscode/", "/.idea/",
+	"/.npmrc", "/.dockercfg", "/.docker/", "/.kube/", "/.bash_history", "/id_rsa", "/etc/passwd", "/wp-config.php", "/../",
+}
+
+// machinery are entrances to programs. A site that runs the program answers
+// them; who is told that there is nothing was guessing.
+var machinery = []string{
+	"/wp-login.php", "/wp-admin", "/wp-includes/", "/wp-content/plugins/", "/wp-json/wp/", "/xmlrpc.php", "/wlwmanifest.xml",
+	"/phpinfo.php", "/phpmyadmin", "/pma/", "/adminer.php", "/eval-stdin.php", "/phpunit", "/shell.php", "/wso.php", "/alfa.php", "/c99.php",
+	"/cgi-bin/", "/boaform/", "/hnap1", "/_ignition/", "/actuator/", "/server-status", "/telescope/requests", "/manager/html",
+	"/solr/admin", "/druid/index", "/owa/auth", "/autodiscover/autodiscover", "/ecp/", "/geoserver/", "/jenkins/", "/vendor/",
+	"/administrator/index.php", "/user/register/", "/setup.php", "/backup.zip", "/backup.sql", "/dump.sql", "/config.bak", "/database.sql",
+}
+
+// probes reports whether a path was asked for by somebody who looks for holes.
+// Servers that are told to go away may answer 400, 403, 404, 405 or 410.
+func probes(path string, status int) bool {
+	refused := status >= 400 && status < 500 && status != 401 && status != 429
+	for i := 0; i < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		rest := path[i:]
+		if begins(rest, secrets) {
+			return true
+		}
+		if refused && begins(rest, machinery) {
+			return true
+		}
+	}
+	return false
+}
+
+// begins reports whether s begins with one of the list, in any case. The first
+// two bytes spare most comparisons.
+func begins(s string, list []string) bool {
+	if len(s) < 4 {
+		return false
+	}
+	for _, l := range list {
+		if lower(s[1]) == l[1] && len(s) >= len(l) && strings.EqualFold(s[:len(l)], l) {
+			return true
+		}
+	}
+	return false
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
