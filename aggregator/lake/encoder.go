@@ -29,6 +29,7 @@ type encoder struct {
 	w       *parquet.GenericWriter[row]
 	block   [blockRows]row
 	n       int           // rows in the block
+	has     presence      // which values they have
 	edge    shared.EdgeID // whose hexadecimal digits edgeHex are
 	edgeHex string
 }
@@ -55,6 +56,7 @@ func newEncoder(compressed bool) *encoder {
 func (e *encoder) reset(out io.Writer) {
 	e.w.Reset(out)
 	e.n = 0
+	e.has = presence{}
 }
 
 // add appends one row. The event may be used again; its texts must stay as they
@@ -64,6 +66,7 @@ func (e *encoder) add(ev *shared.Event) error {
 		e.edge, e.edgeHex = ev.Edge, ev.Edge.String()
 	}
 	e.block[e.n].set(ev, e.edgeHex)
+	e.has.note(&e.block[e.n], e.n)
 	if e.n++; e.n < blockRows {
 		return nil
 	}
@@ -72,9 +75,22 @@ func (e *encoder) add(ev *shared.Event) error {
 
 // flush writes the rows of the block.
 func (e *encoder) flush() error {
-	n := e.n
+	err := e.write(0, e.n)
 	e.n = 0
-	if _, err := e.w.Write(e.block[:n]); err != nil {
+	e.has = presence{}
+	return err
+}
+
+// write writes rows of the block, in parts where parquet-go would mistake them.
+func (e *encoder) write(from, to int) error {
+	if to-from > 2 && e.has.mistaken(from, to) {
+		middle := (from + to) / 2
+		if err := e.write(from, middle); err != nil {
+			return err
+		}
+		return e.write(middle, to)
+	}
+	if _, err := e.w.Write(e.block[from:to]); err != nil {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	return nil

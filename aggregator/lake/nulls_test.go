@@ -1,0 +1,56 @@
+package lake
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/eider-analytics/eider/shared"
+)
+
+// TestNullsStayNull writes random events whose fields are set rarely, often or
+// in runs, and looks for every value that came to be where none was.
+func TestNullsStayNull(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	typ := reflect.TypeFor[shared.Event]()
+	for round := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, round))
+		events := make([]shared.Event, 1+r.IntN(150))
+		want := map[string]int{}
+		for i := range events {
+			events[i] = bare()
+			events[i].Seq = uint64(i + 1)
+		}
+		for n := range typ.NumField() {
+			f := typ.Field(n)
+			if f.Name == "Site" || f.Name == "Props" || !reflect.ValueOf(bare()).Field(n).IsZero() {
+				continue
+			}
+			likely, on := r.Float64()*r.Float64(), false
+			for i := range events {
+				if on = r.Float64() < likely || on && r.IntN(2) == 0; on {
+					set(t, reflect.ValueOf(&events[i]).Elem().Field(n))
+					want[squash(f.Name)]++
+				}
+			}
+		}
+		got := map[string]int{}
+		for _, row := range readFile(t, writeEvents(t, events)) {
+			for column := range row {
+				got[squash(column)]++
+			}
+		}
+		for column, n := range got {
+			if w, rare := want[column]; rare && n != w {
+				t.Errorf("round %d: column %s has %d values of %d rows, want %d", round, column, n, len(events), w)
+			}
+		}
+		for column, n := range want {
+			if got[column] != n {
+				t.Errorf("round %d: column %s has %d values of %d rows, want %d", round, column, got[column], len(events), n)
+			}
+		}
+	}
+}
