@@ -153,4 +153,7 @@ const (
 	// CompletionIdentify carries the distinct id of its visitor and, as
 	// properties, attributes of it.
 	CompletionIdentify = "identify"
+	// CompletionRequests carries, as properties, how many requests of its site
+	// had which [Result] since the one before it: numbers to add up.
+	CompletionRequests = "requests"
 )

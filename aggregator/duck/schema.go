@@ -13,6 +13,8 @@ var columns = []column{
 	{"epoch", "UBIGINT"},
 	{"seq", "UBIGINT"},
 	{"time", "TIMESTAMPTZ"},
+	{"origin", "VARCHAR"},
+	{"dedupe_key", "VARCHAR"},
 	{"kind", "VARCHAR"},
 	{"name", "VARCHAR"},
 	{"hostname", "VARCHAR"},
@@ -20,6 +22,7 @@ var columns = []column{
 	{"title", "VARCHAR"},
 	{"tag", "VARCHAR"},
 	{"visitor_id", "UBIGINT"},
+	{"prev_visitor_id", "UBIGINT"},
 	{"country_code", "VARCHAR"},
 	{"region", "VARCHAR"},
 	{"city", "VARCHAR"},
@@ -40,18 +43,31 @@ var columns = []column{
 	{"utm_term", "VARCHAR"},
 	{"status", "INTEGER"},
 	{"method", "VARCHAR"},
+	{"bytes_sent", "BIGINT"},
+	{"ttfb_us", "BIGINT"},
+	{"props", "MAP(VARCHAR, VARCHAR)"},
 	{"verdict", "VARCHAR"},
+	{"verdict_reason", "VARCHAR"},
 	{"bot_name", "VARCHAR"},
+	{"bot_category", "VARCHAR"},
+	{"bot_operator", "VARCHAR"},
+	{"ai_purpose", "VARCHAR"},
+	{"verified", "BOOLEAN"},
+	{"agent_token", "VARCHAR"},
+	{"view_id", "UBIGINT"},
+	{"parent_view_id", "UBIGINT"},
+	{"load_id", "UBIGINT"},
 }
 
 // The relation `events` is inlined into the query, so that a query reads only
-// the columns that it names.
-const eventsOfFiles = "WITH events AS NOT MATERIALIZED (SELECT * FROM read_parquet($1, hive_partitioning = false))"
+// the columns that it names. RECURSIVE allows a query to define relations by
+// themselves; it changes no other.
+const eventsOfFiles = "WITH RECURSIVE events AS NOT MATERIALIZED (SELECT * FROM read_parquet($1, hive_partitioning = false))"
 
 // eventsOfNothing is `events` without rows: a site that has none yet.
 var eventsOfNothing = func() string {
 	var b strings.Builder
-	b.WriteString("WITH events AS NOT MATERIALIZED (SELECT ")
+	b.WriteString("WITH RECURSIVE events AS NOT MATERIALIZED (SELECT ")
 	for i, c := range columns {
 		if i > 0 {
 			b.WriteString(", ")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -27,6 +28,7 @@ type chunk struct {
 	seqs             []uint32
 	runs             []run
 	minTime, maxTime int64
+	facts            state.Facts
 }
 
 // run is what consecutive rows of one batch have in common. seqs are relative
@@ -62,6 +64,7 @@ func (c *chunk) add(e *shared.Event) {
 		c.base, c.minTime, c.maxTime = e.Time, e.Time, e.Time
 	}
 	c.minTime, c.maxTime = min(c.minTime, e.Time), max(c.maxTime, e.Time)
+	note(&c.facts, e)
 	last := len(c.runs) - 1
 	if last < 0 || !c.runs[last].takes(e) {
 		c.runs = append(c.runs, run{

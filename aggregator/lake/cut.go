@@ -85,6 +85,7 @@ func (l *Lake) writeSegment(gr *group) (*state.Segment, error) {
 	seg := &state.Segment{
 		ID: id, SiteID: gr.site, Date: f.Date, Path: segmentPath(gr.site, f.Date, id), Rows: f.Rows,
 		MinTime: f.MinTime, MaxTime: f.MaxTime, Zone: gr.zone, Schema: Schema, CreatedAt: now.UnixMicro(),
+		Facts: f.Facts,
 	}
 	size, err := writeFile(filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path)), true, func(out *os.File) error {
 		return encode(l.segments, out, gr.site, gr.sealed, func() { failpoint.Hit("lake.parquet.writing") })

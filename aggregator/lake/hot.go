@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -124,10 +125,13 @@ func (l *Lake) writeMicro(j *hotJob) (dropped []string, err error) {
 
 // file describes a file of these chunks of the group.
 func (gr *group) file(chunks []*chunk) File {
-	f := File{SiteID: gr.site, Date: gr.day.String(), MinTime: chunks[0].minTime, MaxTime: chunks[0].maxTime}
+	f := File{
+		SiteID: gr.site, Date: gr.day.String(), MinTime: chunks[0].minTime, MaxTime: chunks[0].maxTime, Facts: &state.Facts{},
+	}
 	for _, c := range chunks {
 		f.MinTime, f.MaxTime = min(f.MinTime, c.minTime), max(f.MaxTime, c.maxTime)
 		f.Rows += int64(c.rows())
+		f.Facts.Add(c.facts)
 	}
 	return f
 }

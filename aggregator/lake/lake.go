@@ -203,7 +203,7 @@ func prepare(cfg *Config) (state.Manifest, error) {
 func (l *Lake) fileOf(seg *state.Segment) File {
 	return File{
 		Path: filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path)), SiteID: seg.SiteID, Date: seg.Date,
-		MinTime: seg.MinTime, MaxTime: seg.MaxTime, Rows: seg.Rows,
+		MinTime: seg.MinTime, MaxTime: seg.MaxTime, Rows: seg.Rows, Facts: seg.Facts,
 	}
 }
 

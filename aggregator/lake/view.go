@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -17,6 +18,8 @@ type File struct {
 	MinTime, MaxTime int64  // µs since 1970, both included
 	Rows             int64
 	Hot              bool // a micro-segment: not durable, soon replaced
+	// Facts are nil where nobody counted them: anything may be in the file.
+	Facts *state.Facts
 }
 
 // Snapshot is one consistent state of the lake: every event that it shows is in

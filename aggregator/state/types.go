@@ -15,6 +15,31 @@ type Segment struct {
 	Zone      string `json:"zone"`       // IANA name in force when the rows came in
 	Schema    int    `json:"schema"`     // of the Parquet columns
 	CreatedAt int64  `json:"created_at"` // µs since 1970
+	// Facts are nil in segments of versions that did not count them.
+	Facts *Facts `json:"facts,omitempty"`
+}
+
+// Facts say how many of a file's rows take part in what docs/formats/completions.md
+// resolves. A question over files without any need not resolve anything.
+type Facts struct {
+	Keyed    int64 `json:"keyed,omitempty"`    // with a dedupe key
+	Ahead    int64 `json:"ahead,omitempty"`    // prefetches and activations
+	Loads    int64 `json:"loads,omitempty"`    // a beacon's page views with a view id
+	Trackers int64 `json:"trackers,omitempty"` // trackers' page views with neither view id nor parent
+	Evidence int64 `json:"evidence,omitempty"` // rows that prove a person
+	Carried  int64 `json:"carried,omitempty"`  // with the identity of the period before
+	Requests int64 `json:"requests,omitempty"` // sums of requests by result
+}
+
+// Add adds what is known of other rows.
+func (f *Facts) Add(o Facts) {
+	f.Keyed += o.Keyed
+	f.Ahead += o.Ahead
+	f.Loads += o.Loads
+	f.Trackers += o.Trackers
+	f.Evidence += o.Evidence
+	f.Carried += o.Carried
+	f.Requests += o.Requests
 }
 
 // Manifest is the set of live segments at one version, and the spool position

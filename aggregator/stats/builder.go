@@ -2,6 +2,7 @@ package stats
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/eider-analytics/eider/aggregator/duck"
 )
@@ -22,5 +23,8 @@ func (b *builder) arg(value any) string {
 type statement struct {
 	text     string
 	args     []any
-	from, to int64 // µs since 1970, to excluded: files outside are not read
+	from, to int64 // µs since 1970, to excluded: rows outside are not asked for
+	zone     *time.Location
+	now      bool // about the present
+	fill     bool // asks for what a completing row adds
 }

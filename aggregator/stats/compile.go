@@ -40,6 +40,18 @@ func newPlan(q Query, r Range) plan {
 	return p
 }
 
+// statement begins one about the plan's range with a margin around it.
+func (p *plan) statement(margin time.Duration, dims []*Dimension) statement {
+	s := statement{from: p.rng.From - margin.Microseconds(), to: p.rng.To + margin.Microseconds(), zone: p.rng.Zone, now: p.rng.Now}
+	for _, d := range dims {
+		s.fill = s.fill || d.filled
+	}
+	for _, f := range p.events {
+		s.fill = s.fill || f.dimension.filled
+	}
+	return s
+}
+
 // inRange is the condition that t lies in the plan's range.
 func (p *plan) inRange(b *builder, t string) string {
 	return "(" + t + " >= " + b.arg(p.rng.From) + "::BIGINT AND " + t + " < " + b.arg(p.rng.To) + "::BIGINT)"
@@ -68,9 +80,9 @@ func window(b *builder, from, to int64) string {
 // are filtered, only rows of selected visits are in it.
 func (p *plan) chosen(b *builder, dims ...*Dimension) statement {
 	if len(p.visit) == 0 {
-		s := statement{from: p.rng.From, to: p.rng.To}
+		s := p.statement(0, dims)
 		s.text = "WITH chosen AS (SELECT visitor_id, epoch_us(time) AS t, kind = 'pageview' AS pv" + exprs(dims) +
-			" FROM events WHERE " + people + " AND " + window(b, s.from, s.to) + " AND " + p.hit(b) + ")"
+			" FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + " AND " + p.hit(b) + ")"
 		return s
 	}
 	s := p.visitRows(b, dims...)
@@ -101,14 +113,13 @@ func (d *Dimension) column() string { return "d_" + strings.ReplaceAll(d.name, "
 // A row without a visitor is a visit of its own there, so that it has values
 // too; it is no visit in any number.
 func (p *plan) visitRows(b *builder, dims ...*Dimension) statement {
-	margin := Margin.Microseconds()
-	s := statement{from: p.rng.From - margin, to: p.rng.To + margin}
+	s := p.statement(Margin, dims)
 	all := dims
 	for _, f := range p.visit {
 		all = appendNew(all, f.dimension)
 	}
 	s.text = "WITH people AS (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv, " +
-		p.hit(b) + " AS selected" + exprs(all) + " FROM events WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		p.hit(b) + " AS selected" + exprs(all) + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
 		p.visitsOfPeople(b, all)
 	return s
 }

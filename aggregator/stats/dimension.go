@@ -30,43 +30,44 @@ type Dimension struct {
 	expr    string // SQL over the columns of the relation events
 	scope   scope
 	unknown string // what null is called
+	filled  bool   // the proxy does not know it: rows that complete a view do
 }
 
 // The dimensions that other answers than a breakdown name.
 var (
-	pages     = &Dimension{"pages", "pathname", ofView, Unknown}
-	sources   = &Dimension{"sources", "source", ofVisit, direct}
-	countries = &Dimension{"countries", "country_code", ofEvent, Unknown}
-	browsers  = &Dimension{"browsers", "browser", ofEvent, Unknown}
-	systems   = &Dimension{"os", "os", ofEvent, Unknown}
-	devices   = &Dimension{"devices", "device_type", ofEvent, Unknown}
+	pages     = &Dimension{"pages", "pathname", ofView, Unknown, false}
+	sources   = &Dimension{"sources", "source", ofVisit, direct, false}
+	countries = &Dimension{"countries", "country_code", ofEvent, Unknown, false}
+	browsers  = &Dimension{"browsers", "browser", ofEvent, Unknown, false}
+	systems   = &Dimension{"os", "os", ofEvent, Unknown, false}
+	devices   = &Dimension{"devices", "device_type", ofEvent, Unknown, false}
 )
 
 // dimensions is the registry. The expressions are the only source of column
 // names in compiled SQL.
 var dimensions = []*Dimension{
 	pages,
-	{"entry-pages", "pathname", ofEntry, Unknown},
-	{"exit-pages", "pathname", ofExit, Unknown},
-	{"hostnames", "hostname", ofEvent, Unknown},
-	{"referrers", "referrer_domain", ofVisit, direct},
+	{"entry-pages", "pathname", ofEntry, Unknown, false},
+	{"exit-pages", "pathname", ofExit, Unknown, false},
+	{"hostnames", "hostname", ofEvent, Unknown, false},
+	{"referrers", "referrer_domain", ofVisit, direct, false},
 	sources,
-	{"channels", "channel", ofVisit, Unknown},
+	{"channels", "channel", ofVisit, Unknown, false},
 	countries,
-	{"regions", "country_code || '-' || region", ofEvent, Unknown},
-	{"cities", "city", ofEvent, Unknown},
-	{"languages", "language", ofEvent, Unknown},
+	{"regions", "country_code || '-' || region", ofEvent, Unknown, false},
+	{"cities", "city", ofEvent, Unknown, false},
+	{"languages", "language", ofEvent, Unknown, false},
 	browsers,
-	{"browser-versions", "browser || ' ' || browser_version", ofEvent, Unknown},
+	{"browser-versions", "browser || ' ' || browser_version", ofEvent, Unknown, false},
 	systems,
-	{"os-versions", "os || ' ' || os_version", ofEvent, Unknown},
+	{"os-versions", "os || ' ' || os_version", ofEvent, Unknown, false},
 	devices,
-	{"screen-sizes", "screen_size", ofEvent, Unknown},
-	{"utm-sources", "utm_source", ofVisit, Unknown},
-	{"utm-mediums", "utm_medium", ofVisit, Unknown},
-	{"utm-campaigns", "utm_campaign", ofVisit, Unknown},
-	{"utm-contents", "utm_content", ofVisit, Unknown},
-	{"utm-terms", "utm_term", ofVisit, Unknown},
+	{"screen-sizes", "screen_size", ofEvent, Unknown, true},
+	{"utm-sources", "utm_source", ofVisit, Unknown, false},
+	{"utm-mediums", "utm_medium", ofVisit, Unknown, false},
+	{"utm-campaigns", "utm_campaign", ofVisit, Unknown, false},
+	{"utm-contents", "utm_content", ofVisit, Unknown, false},
+	{"utm-terms", "utm_term", ofVisit, Unknown, false},
 }
 
 // Name is the dimension as paths and filters call it.

@@ -8,6 +8,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/duck"
 	"github.com/eider-analytics/eider/aggregator/flight"
 	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/state"
 )
 
 // Engine answers questions. It is safe for concurrent use.
@@ -41,8 +42,25 @@ func Began(files []lake.File, siteID string) time.Time {
 
 // Relevant lists the files that a question about a site and the time
 // [from, to) looks at, in µs since 1970. The rest of the snapshot doesn't
-// change its answer.
+// change its answer. Where files hold rows that complete others, these are
+// looked for in a wider span.
 func Relevant(files []lake.File, siteID string, from, to int64) []lake.File {
+	list, _ := relevant(files, siteID, &statement{from: from, to: to})
+	return list
+}
+
+// relevant lists the statement's files with what is to be resolved in them.
+func relevant(files []lake.File, siteID string, s *statement) ([]lake.File, state.Facts) {
+	from, to := s.reach()
+	list := within(files, siteID, from, to)
+	facts, _ := factsOf(list)
+	if plain(facts) {
+		list = within(list, siteID, s.from, s.to)
+	}
+	return list, facts
+}
+
+func within(files []lake.File, siteID string, from, to int64) []lake.File {
 	var list []lake.File
 	for i := range files {
 		if f := &files[i]; f.SiteID == siteID && f.MaxTime >= from && f.MinTime < to {
@@ -54,11 +72,12 @@ func Relevant(files []lake.File, siteID string, from, to int64) []lake.File {
 
 // run asks one statement of one site's files.
 func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s statement, scan func(func(...any) error) error) error {
-	relevant := Relevant(files, siteID, s.from, s.to)
-	paths := make([]string, len(relevant))
-	for i := range relevant {
-		paths[i] = relevant[i].Path
+	list, facts := relevant(files, siteID, &s)
+	paths := make([]string, len(list))
+	for i := range list {
+		paths[i] = list[i].Path
 	}
+	s = resolve(s, facts)
 	if err := e.db.Query(ctx, paths, s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}

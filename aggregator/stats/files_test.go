@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/duck"
 	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 )
 
@@ -40,6 +42,19 @@ type row struct {
 	UTMContent     *string   `parquet:"utm_content"`
 	UTMTerm        *string   `parquet:"utm_term"`
 	Verdict        *string   `parquet:"verdict"`
+
+	// What a file says that holds nothing to resolve.
+	Edge          string  `parquet:"edge"`
+	Epoch         uint64  `parquet:"epoch"`
+	Origin        string  `parquet:"origin"`
+	Name          *string `parquet:"name"`
+	DedupeKey     *string `parquet:"dedupe_key"`
+	PrevVisitorID *uint64 `parquet:"prev_visitor_id"`
+	Title         *string `parquet:"title"`
+	VerdictReason *string `parquet:"verdict_reason"`
+	ViewID        *uint64 `parquet:"view_id"`
+	ParentViewID  *uint64 `parquet:"parent_view_id"`
+	LoadID        *uint64 `parquet:"load_id"`
 }
 
 const site = "example-com"
@@ -59,10 +74,14 @@ func open(t testing.TB, dir string) *stats.Engine {
 func write(t testing.TB, dir, name string, rows []row) lake.File {
 	t.Helper()
 	path := filepath.Join(dir, name)
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Origin = "edge"
+	}
 	if err := parquet.WriteFile(path, rows); err != nil {
 		t.Fatal(err)
 	}
-	f := lake.File{Path: path, SiteID: site}
+	f := lake.File{Path: path, SiteID: site, Facts: &state.Facts{}}
 	for i, r := range rows {
 		at := r.Time.UnixMicro()
 		if i == 0 || at < f.MinTime {

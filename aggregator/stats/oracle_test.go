@@ -274,6 +274,9 @@ func TestOracle(t *testing.T) {
 			n := min(1+r.IntN(100), len(part))
 			files = append(files, write(t, dir, fmt.Sprintf("%d.parquet", i), part[:n]))
 			part = part[n:]
+			if round%4 == 3 { // written before facts were counted: everything is resolved
+				files[i].Facts = nil
+			}
 		}
 		f := filters[r.IntN(len(filters))]
 		q, err := stats.Parse(stats.Site{ID: site, Zone: zone}, url.Values{

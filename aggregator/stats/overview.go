@@ -111,8 +111,7 @@ const (
 func compileOverview(r Range, whole bool) statement {
 	b := &builder{}
 	p := newPlan(Query{}, r)
-	margin := Margin.Microseconds()
-	s := statement{from: r.From - margin, to: r.To + margin}
+	s := p.statement(Margin, overviewDimensions)
 	var dims []*Dimension
 	var c chart
 	bucketed := "true"
@@ -123,7 +122,7 @@ func compileOverview(r Range, whole bool) statement {
 	}
 	values, same, combined := visitorValues(dims)
 	s.text = "WITH seen AS NOT MATERIALIZED (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv" +
-		exprs(dims) + combined + " FROM events WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		exprs(dims) + combined + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
 		// known: somebody whose events all lie in the range.
 		" visitors AS MATERIALIZED (SELECT *, known AND ended - began <= " + b.arg(visitGap.Microseconds()) + "::BIGINT AS one, " +
 		bucketed + " AS bucketed FROM (SELECT *, visitor_id IS NOT NULL AND " + p.inRange(b, "began") + " AND " + p.inRange(b, "ended") +

@@ -11,6 +11,7 @@ type Range struct {
 	First    Date  // included
 	Last     Date  // included
 	From, To int64 // the same as µs since 1970, To excluded
+	Now      bool  // no days, but the moments that lead up to now
 }
 
 // newRange is the range of the days first to last, both included.

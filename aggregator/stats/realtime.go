@@ -27,7 +27,7 @@ type Realtime struct {
 // RealtimeRange is the window that ends now.
 func RealtimeRange(zone *time.Location, now time.Time) Range {
 	to := now.Truncate(realtimeStep).Add(realtimeStep)
-	return Range{Zone: zone, From: to.Add(-RealtimeWindow).UnixMicro(), To: to.UnixMicro()}
+	return Range{Zone: zone, From: to.Add(-RealtimeWindow).UnixMicro(), To: to.UnixMicro(), Now: true}
 }
 
 // Realtime answers about the query's range, which [RealtimeRange] made.

@@ -1,0 +1,327 @@
+package stats
+
+import (
+	"strings"
+	"time"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/state"
+)
+
+// Every question is asked of the relation `counted`, which is defined here and
+// nowhere else: the rows of docs/formats/completions.md resolved, so that one
+// row is one view or one event. It has the columns of `events`, of which kind,
+// verdict, visitor_id, title and screen_size may say something else, and
+//
+//	class         how a page view came to count: recorded, activated, cached,
+//	              script_only; null for everything else
+//	reclassified  whether its verdict became bot for want of assets
+//
+// Which steps there are depends on what the files hold (state.Facts): of files
+// without any such row, `counted` is `events`.
+
+// Bounds of what is looked for around a row.
+const (
+	// late is how long after a view something may still complete it.
+	late = 48 * time.Hour
+	// early is how far the clocks of two machines may differ.
+	early = 2 * time.Minute
+	// A tracker's page view is taken for a proxy's from trackerBefore before it
+	// to trackerAfter after it.
+	trackerBefore = 10 * time.Second
+	trackerAfter  = 2 * time.Second
+	// reach is how far around a question's times rows are looked at: late, and
+	// the days that its margins touch whole.
+	reach = late + 2*Margin
+	// reachNow is the same for the present, which is asked for all the time.
+	reachNow = 2 * time.Hour
+)
+
+// What a day must show before want of assets says anything there, and what a
+// visitor must have done for it to be held against.
+const (
+	witnesses    = 20 // visitors with two views or more
+	witnessShare = 3  // of which one in so many has evidence
+	unprovenFrom = 3  // views
+)
+
+// The conditions on rows of events; lake.note counts by the same.
+const (
+	ofProxy   = "origin IN ('edge', 'import')"
+	ofTracker = "origin IN ('beacon', 'umami', 'plausible')"
+	isLoad    = "(kind = 'pageview' AND " + ofTracker + " AND view_id IS NOT NULL)"
+	isTracker = "(kind = 'pageview' AND " + ofTracker + " AND view_id IS NULL AND parent_view_id IS NULL)"
+	isProof   = "(verdict = 'person' OR " + ofTracker + " OR kind = 'completion' AND name IN ('evidence', 'activation'))"
+	isAhead   = "(kind = 'completion' AND name = 'prefetch')"
+	// plainly are rows that count as they are.
+	plainly = "kind <> 'completion' AND NOT (kind = 'pageview' AND " + ofTracker + " AND (view_id IS NOT NULL OR parent_view_id IS NULL))"
+)
+
+// classOf is the class of a row that counts as it is.
+const classOf = "CASE WHEN kind <> 'pageview' THEN NULL WHEN " + ofProxy + " OR origin IS NULL THEN 'recorded' ELSE 'script_only' END"
+
+// factsOf sums up what files hold; known is false where a file does not say.
+func factsOf(files []lake.File) (sum state.Facts, known bool) {
+	known = true
+	for i := range files {
+		if f := files[i].Facts; f != nil {
+			sum.Add(*f)
+		} else {
+			known = false
+		}
+	}
+	if !known {
+		sum = state.Facts{Keyed: 1, Ahead: 1, Loads: 1, Trackers: 1, Evidence: 1, Carried: 1}
+	}
+	return sum, known
+}
+
+// plain reports whether there is nothing to resolve.
+func plain(f state.Facts) bool {
+	f.Requests = 0
+	return f == state.Facts{}
+}
+
+// resolver writes the definition of counted for one statement.
+type resolver struct {
+	facts state.Facts
+	now   bool // about the present: a day is judged as a whole, or not at all
+	fill  bool // title or screen size are asked for
+	b     *builder
+	near  string // condition on time: what may matter
+	day   string // local day of a row
+	parts []string
+}
+
+// resolve puts the definition of counted before the statement.
+func resolve(s statement, facts state.Facts) statement {
+	if plain(facts) {
+		s.text = prepend("counted AS NOT MATERIALIZED (SELECT *, "+classOf+" AS class, false AS reclassified FROM events)", s.text)
+		return s
+	}
+	if s.now {
+		facts.Evidence = 0
+	}
+	r := &resolver{facts: facts, now: s.now, fill: s.fill, b: &builder{args: s.args}}
+	from, to := s.reach()
+	r.near = window(r.b, from, to)
+	if facts.Evidence > 0 {
+		c := newChart(Range{Zone: s.zone, From: from, To: to}, Day)
+		r.day = c.sql(r.b, "epoch_us(time)")
+	}
+	r.named()
+	r.duplicates()
+	r.loads()
+	r.trackers()
+	r.unproven()
+	r.counted()
+	s.text, s.args = prepend(strings.Join(r.parts, ", "), s.text), r.b.args
+	return s
+}
+
+// reach is the span of time in which rows may matter to the statement.
+func (s *statement) reach() (from, to int64) {
+	around := reach
+	if s.now {
+		around = reachNow
+	}
+	return s.from - around.Microseconds(), s.to + around.Microseconds()
+}
+
+// prepend puts common table expressions before a SELECT.
+func prepend(parts, query string) string {
+	if rest, ok := strings.CutPrefix(query, "WITH "); ok {
+		return "WITH " + parts + ", " + rest
+	}
+	return "WITH " + parts + " " + query
+}
+
+func (r *resolver) add(part string) { r.parts = append(r.parts, part) }
+
+// named are the events under one name for each visitor: where an identity
+// continues that of the period before, all of its rows are that one's.
+// Whatever was continued several times is named after its beginning.
+func (r *resolver) named() {
+	if r.facts.Carried == 0 {
+		r.add("named AS NOT MATERIALIZED (SELECT * FROM events)")
+		return
+	}
+	r.add("links AS MATERIALIZED (SELECT visitor_id AS visitor, min(prev_visitor_id) AS prev FROM events" +
+		" WHERE prev_visitor_id IS NOT NULL AND visitor_id <> prev_visitor_id AND " + r.near + " GROUP BY visitor_id)")
+	// A circle, which only garbage can be, has no beginning and is left alone.
+	r.add("roots AS (SELECT l.visitor, l.prev AS root FROM links l ANTI JOIN links h ON l.prev = h.visitor" +
+		" UNION ALL SELECT l.visitor, r.root FROM roots r JOIN links l ON l.prev = r.visitor)")
+	r.add("named AS NOT MATERIALIZED (SELECT e.* REPLACE (coalesce(root, visitor_id) AS visitor_id)" +
+		" FROM events e LEFT JOIN roots ON visitor_id = visitor)")
+}
+
+// duplicates defines dups, the rows that repeat an earlier one (rule 1).
+func (r *resolver) duplicates() {
+	if r.facts.Keyed == 0 {
+		return
+	}
+	r.add("repeated AS (SELECT dedupe_key FROM events WHERE dedupe_key IS NOT NULL AND " + r.near + " GROUP BY dedupe_key HAVING count(*) > 1)")
+	r.add("dups AS MATERIALIZED (SELECT edge, epoch, seq FROM (SELECT edge, epoch, seq, epoch_us(time) AS t," +
+		" lag(epoch_us(time)) OVER (PARTITION BY dedupe_key ORDER BY time, edge, epoch, seq) AS before" +
+		" FROM events SEMI JOIN repeated USING (dedupe_key) WHERE " + r.near + ") WHERE t - before <= " + r.micros(late) + ")")
+}
+
+// single is a relation without the rows of dups.
+func (r *resolver) single(relation string) string {
+	if r.facts.Keyed == 0 {
+		return relation
+	}
+	return relation + " ANTI JOIN dups USING (edge, epoch, seq)"
+}
+
+func (r *resolver) micros(d time.Duration) string { return r.b.arg(d.Microseconds()) + "::BIGINT" }
+
+// loads defines what is known by view id (rules 2 to 4):
+//
+//	shown      each view of the proxy with an id
+//	loads      a beacon's first row of each load of it
+//	completing the load that is the proxy's view itself
+//	ahead      prefetches that were seen, and when
+func (r *resolver) loads() {
+	if r.facts.Loads == 0 && r.facts.Ahead == 0 {
+		return
+	}
+	r.add("shown AS (SELECT view_id, min(epoch_us(time)) AS shown_at, arg_min_null(visitor_id, time) AS viewer FROM named" +
+		" WHERE view_id IS NOT NULL AND " + ofProxy + " AND (kind = 'pageview' OR " + isAhead + ") AND " + r.near + " GROUP BY view_id)")
+	inTime := "epoch_us(time) BETWEEN shown_at - " + r.micros(early) + " AND shown_at + " + r.micros(late)
+	// One struct is compared field by field: the first row of a load, and what it says.
+	r.add("loads AS MATERIALIZED (SELECT view_id, load, first.t AS t, first.edge AS edge, first.epoch AS epoch, first.seq AS seq," +
+		" first.same AS same, first.screen_size AS screen_size, first.title AS title FROM (SELECT view_id, coalesce(load_id, 0) AS load," +
+		" min({'t': epoch_us(time), 'edge': edge, 'epoch': epoch, 'seq': seq, 'same': visitor_id IS NOT DISTINCT FROM viewer" + r.filling() + "}) AS first" +
+		" FROM " + r.single("named") + " JOIN shown USING (view_id) WHERE " + isLoad + " AND " + r.near + " AND " + inTime + " GROUP BY ALL))")
+	r.add("completing AS MATERIALIZED (SELECT view_id, c.load AS load, c.screen_size AS screen_size, c.title AS title FROM (SELECT view_id," +
+		" min({'t': t, 'load': load, 'screen_size': screen_size, 'title': title}) AS c FROM loads WHERE same GROUP BY view_id))")
+	r.add("activations AS (SELECT view_id, min(greatest(epoch_us(time), shown_at)) AS seen_at FROM named JOIN shown USING (view_id)" +
+		" WHERE kind = 'completion' AND name = 'activation' AND " + r.near + " AND " + inTime + " GROUP BY view_id)")
+	r.add("ahead AS MATERIALIZED (SELECT edge, epoch, seq, view_id, visitor_id, pathname, seen_at FROM named" +
+		" LEFT JOIN activations USING (view_id) LEFT JOIN completing USING (view_id)" +
+		" WHERE " + isAhead + " AND " + r.near + " AND (seen_at IS NOT NULL OR load IS NOT NULL))")
+}
+
+// filling are the fields of a load that fill in what the proxy can't know.
+func (r *resolver) filling() string {
+	if r.fill {
+		return ", 'screen_size': screen_size, 'title': title"
+	}
+	return ", 'screen_size': NULL::VARCHAR, 'title': NULL::VARCHAR"
+}
+
+// trackers defines paired: trackers' page views, each with whether it completes
+// a view of the proxy (rule 5).
+//
+// Trackers in the order of time take the latest view that is still free: that
+// is how brackets close, so it is found as the partner of a bracket is. Views
+// open and trackers close; depth counts what is open. On one depth of a visitor
+// and path the two take turns, and the row before a tracker is its view.
+func (r *resolver) trackers() {
+	if r.facts.Trackers == 0 {
+		return
+	}
+	free := "SELECT visitor_id, pathname, epoch_us(time) AS t, edge, epoch, seq FROM named"
+	taken := ""
+	if r.hasLoads() {
+		taken = " ANTI JOIN completing USING (view_id)"
+	}
+	free += taken + " WHERE kind = 'pageview' AND " + ofProxy + " AND " + r.near
+	if r.hasLoads() {
+		free += " UNION ALL SELECT visitor_id, pathname, seen_at, edge, epoch, seq FROM ahead" + taken + " WHERE seen_at IS NOT NULL"
+	}
+	r.add("trackers AS MATERIALIZED (SELECT visitor_id, pathname, epoch_us(time) AS t, edge, epoch, seq" + r.fillColumns() + " FROM " + r.single("named") +
+		" WHERE " + isTracker + " AND " + r.near + ")")
+	same := "visitor_id IS NOT DISTINCT FROM who AND pathname IS NOT DISTINCT FROM path"
+	r.add("brackets AS (SELECT *, sum(1 - 2 * closes) OVER (PARTITION BY visitor_id, pathname ORDER BY t, closes, edge, epoch, seq" +
+		" ROWS UNBOUNDED PRECEDING) + closes AS depth FROM (SELECT visitor_id, pathname, t - " + r.micros(trackerAfter) + " AS t, 0 AS closes, edge, epoch, seq" +
+		r.noFill() + " FROM (" + free + ") SEMI JOIN (SELECT DISTINCT visitor_id AS who, pathname AS path FROM trackers) ON " + same +
+		" UNION ALL SELECT visitor_id, pathname, t, 1, edge, epoch, seq" + r.fillNames() + " FROM trackers))")
+	opener := "CASE WHEN lag(closes) OVER turns = 0 AND t - lag(t) OVER turns <= " + r.micros(trackerBefore+trackerAfter) + " THEN "
+	r.add("paired AS MATERIALIZED (SELECT edge, epoch, seq, closes" + r.fillNames() + ", " +
+		opener + "{'edge': lag(edge) OVER turns, 'epoch': lag(epoch) OVER turns, 'seq': lag(seq) OVER turns} END AS opener FROM brackets" +
+		" WINDOW turns AS (PARTITION BY visitor_id, pathname, depth ORDER BY t, closes, edge, epoch, seq))")
+}
+
+func (r *resolver) hasLoads() bool { return r.facts.Loads > 0 || r.facts.Ahead > 0 }
+
+func (r *resolver) fillColumns() string {
+	if r.fill {
+		return ", screen_size, title"
+	}
+	return ""
+}
+
+func (r *resolver) fillNames() string { return r.fillColumns() }
+
+func (r *resolver) noFill() string {
+	if r.fill {
+		return ", NULL::VARCHAR AS screen_size, NULL::VARCHAR AS title"
+	}
+	return ""
+}
+
+// unproven defines the visitors and days that are judged by the want of assets
+// (rule 7).
+func (r *resolver) unproven() {
+	if r.facts.Evidence == 0 {
+		return
+	}
+	n := func(v int64) string { return r.b.arg(v) + "::BIGINT" }
+	r.add("proof AS (SELECT DISTINCT visitor_id, " + r.day + " AS day FROM named WHERE " + isProof + " AND visitor_id IS NOT NULL AND " + r.near + ")")
+	r.add("judged AS MATERIALIZED (SELECT v.visitor_id AS visitor, v.day AS day, views, p.day IS NOT NULL AS proven FROM" +
+		" (SELECT visitor_id, " + r.day + " AS day, count(*) AS views FROM named WHERE kind = 'pageview' AND " + ofProxy +
+		" AND verdict IN ('likely', 'person') AND visitor_id IS NOT NULL AND " + r.near + " GROUP BY ALL HAVING views > 1) v" +
+		" LEFT JOIN (SELECT visitor_id, day FROM proof UNION SELECT visitor_id, day + 1 FROM proof) p ON v.visitor_id = p.visitor_id AND v.day = p.day)")
+	r.add("unproven AS MATERIALIZED (SELECT visitor, day FROM judged SEMI JOIN (SELECT day FROM judged GROUP BY day" +
+		" HAVING count(*) >= " + n(witnesses) + " AND count(*) FILTER (proven) * " + n(witnessShare) + " >= count(*)) USING (day)" +
+		" WHERE NOT proven AND views >= " + n(unprovenFrom) + ")")
+}
+
+// counted defines counted from all of these.
+func (r *resolver) counted() {
+	rows := "SELECT *, " + classOf + " AS class FROM named WHERE " + plainly
+	if r.facts.Keyed > 0 {
+		rows += " AND dedupe_key IS NULL UNION ALL SELECT *, " + classOf + " FROM " + r.single("named") + " WHERE " + plainly + " AND dedupe_key IS NOT NULL"
+	}
+	var kept []string
+	if r.hasLoads() {
+		kept = append(kept, "SELECT edge, epoch, seq, 'cached' AS became FROM loads ANTI JOIN completing USING (view_id, load)",
+			"SELECT edge, epoch, seq, 'activated' FROM ahead")
+	}
+	if r.facts.Trackers > 0 {
+		kept = append(kept, "SELECT edge, epoch, seq, 'script_only' AS became FROM paired WHERE closes = 1 AND opener IS NULL")
+	}
+	if len(kept) > 0 {
+		r.add("kept AS MATERIALIZED (" + strings.Join(kept, " UNION ALL ") + ")")
+		rows += " UNION ALL SELECT * EXCLUDE (became) REPLACE ('pageview' AS kind), became FROM named JOIN kept USING (edge, epoch, seq)" +
+			" WHERE (" + isAhead + " OR " + isLoad + " OR " + isTracker + ")"
+	}
+	if r.fill && (r.hasLoads() || r.facts.Trackers > 0) {
+		r.fills()
+		rows = "SELECT * EXCLUDE (fill_screen, fill_title) REPLACE (coalesce(screen_size, fill_screen) AS screen_size, coalesce(title, fill_title) AS title)" +
+			" FROM (" + rows + ") LEFT JOIN fills USING (edge, epoch, seq)"
+	}
+	if r.facts.Evidence > 0 {
+		rows = "SELECT * EXCLUDE (visitor, day) REPLACE (CASE WHEN visitor IS NOT NULL AND verdict = 'likely' THEN 'bot' ELSE verdict END AS verdict," +
+			" CASE WHEN visitor IS NOT NULL AND verdict = 'likely' THEN 'no_assets' ELSE verdict_reason END AS verdict_reason)," +
+			" visitor IS NOT NULL AND verdict = 'likely' AS reclassified FROM (" + rows + ") LEFT JOIN unproven ON visitor_id = visitor AND day = " + r.day
+	} else {
+		rows = "SELECT *, false AS reclassified FROM (" + rows + ")"
+	}
+	r.add("counted AS NOT MATERIALIZED (" + rows + ")")
+}
+
+// fills defines what completing rows add to the proxy's: title and screen.
+func (r *resolver) fills() {
+	var parts []string
+	if r.hasLoads() {
+		parts = append(parts, "SELECT edge, epoch, seq, c.screen_size AS fill_screen, c.title AS fill_title FROM named n JOIN completing c USING (view_id)"+
+			" WHERE "+ofProxy+" AND (kind = 'pageview' OR "+isAhead+") AND "+r.near)
+	}
+	if r.facts.Trackers > 0 {
+		parts = append(parts, "SELECT opener.edge, opener.epoch, opener.seq, screen_size, title FROM paired WHERE opener IS NOT NULL")
+	}
+	r.add("fills AS (" + strings.Join(parts, " UNION ALL ") + ")")
+}
