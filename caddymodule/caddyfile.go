@@ -145,6 +145,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	    exclude <path>...
 //	    count   errors|downloads|feeds|bots|prefetches|soft_navigations|evidence|frames on|off
 //	    script  <path>
+//	    privacy strict|cnil
 //	}
 //
 // site is the request's host by default. exclude may be repeated; its paths
@@ -190,8 +191,18 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if err := scriptPath(h.Script); err != nil {
 				return d.Err(err.Error())
 			}
+		case "privacy":
+			if h.Privacy != "" {
+				return d.Err("privacy is given twice")
+			}
+			if err := oneArg(d, &h.Privacy); err != nil {
+				return err
+			}
+			if _, err := privacyPreset(h.Privacy); err != nil {
+				return d.Err(err.Error())
+			}
 		default:
-			return d.Errf("unknown subdirective %q of eider: it has site, exclude, count and script", d.Val())
+			return d.Errf("unknown subdirective %q of eider: it has site, exclude, count, script and privacy", d.Val())
 		}
 	}
 	return nil

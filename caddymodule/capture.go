@@ -11,6 +11,7 @@ import (
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/classify"
+	"github.com/eider-analytics/eider/shared/enrich"
 )
 
 // capture is what a request said before other handlers could change it. Its
@@ -32,6 +33,12 @@ type capture struct {
 
 	signals  classify.Signals
 	behavior string // why its client is a bot by what it does; "" = nothing
+
+	wishes    shared.Wishes
+	where     enrich.ProxyPlace // believed of trusted proxies only
+	privacy   *shared.Privacy   // of the handler
+	declined  shared.Result     // why nothing of the request may be recorded; "" = it may
+	anonymous bool              // counted without an identity, if at all
 }
 
 // count gives the request its one result.
@@ -94,7 +101,9 @@ func (c *capture) headers(h http.Header) {
 		case "Sec-Ch-Ua-Model":
 			c.chuaModel = v
 		default:
-			c.signals.Note(name, v)
+			if !c.wish(name, v) {
+				c.signals.Note(name, v)
+			}
 		}
 	}
 }
@@ -114,6 +123,7 @@ func (c *capture) observe(o *shared.Observation, r *http.Request, a answer, head
 	o.CHUAPlatformVer, o.CHUAModel = c.chuaPlatformVersion, c.chuaModel
 	o.HeadersKnown, o.Secure, o.SecFetch = !headersUnknown, r.TLS != nil, c.secFetch()
 	o.BotReason = c.behavior
+	c.tell(o, r)
 }
 
 // clientIP is Caddy's own judgement of the client's address, the only one that
@@ -136,7 +146,7 @@ const (
 	maxAgent   = 1024
 	maxHeader  = 256
 	maxMethod  = 16
-	clonedText = 16
+	clonedText = 19
 )
 
 // cloneText replaces the strings of o, which are parts of the request's, by
@@ -163,6 +173,9 @@ func cloneText(o *shared.Observation) {
 		{&o.CHUAPlatform, maxHeader},
 		{&o.CHUAPlatformVer, maxHeader},
 		{&o.CHUAModel, maxHeader},
+		{&o.Country, maxMethod},
+		{&o.Region, maxMethod},
+		{&o.City, maxHeader},
 	}
 	total := 0
 	for i := range fields {

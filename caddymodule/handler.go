@@ -50,12 +50,17 @@ type Handler struct {
 	// script to read.
 	Script string `json:"script,omitempty"`
 
+	// The least that is left out of the events of the site: "strict" or "cnil".
+	// The registry's options for the site hold beside; the stricter wins.
+	Privacy string `json:"privacy,omitempty"`
+
 	app     *App
 	rt      *runtime
 	server  *caddyhttp.Server
 	exclude pathRules
 	counted counted
 	layers  layers
+	privacy *shared.Privacy
 	hosts   hostResolver
 }
 
@@ -93,6 +98,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err = scriptPath(h.Script); err != nil {
 			return err
 		}
+	}
+	if h.privacy, err = privacyPreset(h.Privacy); err != nil {
+		return err
 	}
 	h.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	h.app.addHandler(h)
@@ -148,10 +156,14 @@ func (h *Handler) begin(c *capture, r *http.Request) (observe bool) {
 		Excluded: h.exclude.match(c.path), UnknownHost: c.site == h.rt.other,
 	}
 	if result, done := early.Early(); done {
+		if result == shared.ResultUnknownHost {
+			h.rt.hosts.Seen(r.Host)
+		}
 		c.count(result)
 		return false
 	}
 	c.headers(r.Header)
+	c.decline(h)
 	c.started = time.Now()
 	return true
 }

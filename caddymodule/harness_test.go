@@ -36,6 +36,8 @@ type aggregator struct {
 	away atomic.Bool // answers 503
 
 	mu     sync.Mutex
+	known  *shared.EdgeState       // what it says of the sites; nil = it is an old one
+	report map[string]uint64       // unknown hosts
 	events map[string]shared.Event // by epoch and sequence
 	hellos []shared.Hello
 	tokens map[string]int
@@ -43,7 +45,7 @@ type aggregator struct {
 }
 
 func newAggregator(t testing.TB) *aggregator {
-	a := &aggregator{events: map[string]shared.Event{}, tokens: map[string]int{}, mark: map[shared.Epoch]uint64{}}
+	a := &aggregator{report: map[string]uint64{}, events: map[string]shared.Event{}, tokens: map[string]int{}, mark: map[shared.Epoch]uint64{}}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(a.Close)
 	return a
@@ -75,6 +77,20 @@ func (a *aggregator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(reply)
 	case shared.PathBatches:
 		a.batches(w, r)
+	case shared.PathEdge:
+		if a.known == nil {
+			http.NotFound(w, r)
+			return
+		}
+		var report shared.EdgeReport
+		if r.Method == http.MethodPost && json.NewDecoder(r.Body).Decode(&report) != nil {
+			http.Error(w, "no report", http.StatusBadRequest)
+			return
+		}
+		for _, u := range report.UnknownHosts {
+			a.report[u.Host] += u.Requests
+		}
+		_ = json.NewEncoder(w).Encode(a.known)
 	default:
 		http.NotFound(w, r)
 	}

@@ -78,6 +78,7 @@ func (h *Handler) judge(w *responseWriter, status int, contentType string) {
 		q.LastType = h.rt.types.Recall(c.site.name, c.path)
 	}
 	w.result, w.kind = h.answered(w, &q)
+	w.result = c.permitted(w.result)
 	w.judged, w.judgedType = true, contentType
 	switch w.result {
 	case shared.ResultPageview, shared.ResultError:
@@ -94,9 +95,10 @@ func (h *Handler) judge(w *responseWriter, status int, contentType string) {
 	}
 }
 
-// visitor is whoever sent the request, for the memory of visitors.
+// visitor is whoever sent the request, for the memory of visitors. Who is
+// counted without an identity, or not at all, is not remembered either.
 func (h *Handler) visitor(w *responseWriter) evidence.Visitor {
-	if h.counted.noEvidence {
+	if h.counted.noEvidence || w.anonymous {
 		return evidence.Visitor{}
 	}
 	c := &w.capture
@@ -146,6 +148,7 @@ func (h *Handler) pushCompletion(w *responseWriter, name string, viewID uint64) 
 	o := shared.Observation{
 		Completion: name, ViewID: viewID, Site: c.site.name, Host: c.host, Time: c.started.UnixMicro(),
 		ClientIP: clientIP(w.request), UserAgent: c.userAgent, BytesSent: -1, TTFBUS: -1,
+		Wishes: c.wishes, Privacy: c.privacy,
 	}
 	cloneText(&o)
 	h.rt.ring.push(&o)

@@ -18,6 +18,7 @@ import (
 	"github.com/eider-analytics/eider/shared/enrich"
 	"github.com/eider-analytics/eider/shared/evidence"
 	"github.com/eider-analytics/eider/shared/queue"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // runtimes holds one runtime for each queue directory, by [poolKey]. Caddy
@@ -51,6 +52,8 @@ type runtime struct {
 	// conduct remembers what clients do, through every reload.
 	conduct *conduct.Table
 	salts   *enrich.LocalSalts // kept when the enricher is exchanged: visitors stay who they are
+	known   registry.Holder    // the sites and their salts, as the aggregator hands them out
+	hosts   registry.Hosts     // asked for, and no site's
 
 	enriching sync.Mutex // held while observations are enriched: an exchange waits
 	enricher  atomic.Pointer[enrich.Enricher]
@@ -93,7 +96,11 @@ func newRuntime(dir string) *runtime {
 // identity tells the memory of visitors when a site's identities change: what
 // is remembered of a visitor is worth nothing under its next one.
 func (rt *runtime) identity(site string, at int64) (evidence.Identity, bool) {
-	salt, ok := rt.salts.Salt(site, at)
+	enricher := rt.enricher.Load()
+	if enricher == nil {
+		return evidence.Identity{}, false // nothing is in force yet
+	}
+	salt, ok := enricher.Salt(site, at)
 	return evidence.Identity{Until: salt.Until, Mark: evidence.Mark(salt.Key[:])}, ok
 }
 
@@ -175,7 +182,7 @@ func (rt *runtime) apply() {
 		rt.shipping.stop() // there is never a second one on the same queue
 	}
 	var err error
-	if rt.shipping, err = startShipping(t.app.destination(), t.sites, q, rt.log); err != nil {
+	if rt.shipping, err = rt.startShipping(t.app.destination(), t.sites, q); err != nil {
 		rt.log.Error("nothing is shipped until this is changed; the queue keeps the events", zap.Error(err))
 	}
 }
@@ -189,7 +196,9 @@ func (rt *runtime) setEnricher(from files, again bool) error {
 	if rt.enricher.Load() != nil && from == rt.reads && !again {
 		return nil
 	}
-	next, err := enrich.New(enrich.Config{GeoIP: from.geoip, Crawlers: from.crawlers, Local: rt.salts, Logger: rt.log.Named("enrich")})
+	next, err := enrich.New(enrich.Config{
+		GeoIP: from.geoip, Crawlers: from.crawlers, Sites: &rt.known, Salts: &rt.known, Local: rt.salts, Logger: rt.log.Named("enrich"),
+	})
 	if err != nil {
 		return err
 	}

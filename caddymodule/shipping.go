@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/handover"
+	"github.com/eider-analytics/eider/shared/registry"
 	"github.com/eider-analytics/eider/shared/ship"
 )
 
@@ -20,47 +23,68 @@ type destination struct{ url, token string }
 
 func (a *App) destination() destination { return destination{a.Aggregator, a.Token} }
 
-// shipping is one shipper at work.
+// shipping is one destination's part: a shipper at work, and the question for
+// what the destination knows of the sites.
 type shipping struct {
 	to      destination
 	shipper *ship.Shipper
+	asker   *registry.Client
 	sites   atomic.Pointer[[]shared.SiteHello]
 	log     *zap.Logger
 	cancel  context.CancelFunc
 	ended   chan struct{}
 }
 
-func startShipping(to destination, sites []shared.SiteHello, q *wal, log *zap.Logger) (*shipping, error) {
+// sitesFile is where the sites are kept in the queue's directory for the next
+// start. It holds no salt and no key.
+const sitesFile = "sites.json"
+
+func (rt *runtime) startShipping(to destination, sites []shared.SiteHello, q *wal) (*shipping, error) {
 	name, _ := os.Hostname() // for people only
+	log := rt.log
 	s := &shipping{to: to, log: log, ended: make(chan struct{})}
 	s.sites.Store(&sites)
 	cfg := ship.Config{
 		URL: to.url, Token: to.token, Name: name, Version: version(), Logger: log.Named("ship"),
 		Sites: func() []shared.SiteHello { return *s.sites.Load() },
 	}
+	ask := registry.ClientConfig{Version: version(), Holder: &rt.known, Hosts: &rt.hosts, Logger: log.Named("registry")}
 	if socket, ok := handover.Socket(to.url); ok {
 		// Who may open the socket may use it; there is no token to show.
 		cfg.URL, cfg.Token, cfg.Transport = "http://collector", "none", handover.Transport(socket)
+	}
+	ask.URL, ask.Token, ask.Transport = cfg.URL, cfg.Token, cfg.Transport
+	if q.disk != nil {
+		ask.File = filepath.Join(rt.dir, sitesFile)
 	}
 	var err error
 	s.shipper, err = ship.New(cfg, q)
 	if err != nil {
 		return nil, err
 	}
+	s.asker, err = registry.NewClient(ask)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	go s.run(ctx)
+	go func() {
+		defer close(s.ended)
+		var both sync.WaitGroup
+		both.Go(func() { s.run(ctx, "shipper", s.shipper.Run) })
+		both.Go(func() { s.run(ctx, "question for the registry", s.asker.Run) })
+		both.Wait()
+	}()
 	return s, nil
 }
 
-// rerunDelay is the pause before a shipper is run again that should not have
+// rerunDelay is the pause before something is run again that should not have
 // ended.
 const rerunDelay = 5 * time.Second
 
-func (s *shipping) run(ctx context.Context) {
-	defer close(s.ended)
+func (s *shipping) run(ctx context.Context, what string, run func(context.Context) error) {
 	for ctx.Err() == nil {
-		s.runOnce(ctx)
+		s.runOnce(ctx, what, run)
 		select {
 		case <-time.After(rerunDelay):
 		case <-ctx.Done():
@@ -68,16 +92,16 @@ func (s *shipping) run(ctx context.Context) {
 	}
 }
 
-// runOnce keeps a fault of the shipper from ending the process, and with it
-// every site behind it.
-func (s *shipping) runOnce(ctx context.Context) {
+// runOnce keeps a fault from ending the process, and with it every site behind
+// it.
+func (s *shipping) runOnce(ctx context.Context, what string, run func(context.Context) error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.log.Error("shipper panicked; it is run again", zap.ByteString("stack", debug.Stack()))
+			s.log.Error("a worker panicked; it is run again", zap.String("worker", what), zap.ByteString("stack", debug.Stack()))
 		}
 	}()
-	if err := s.shipper.Run(ctx); err != nil && ctx.Err() == nil {
-		s.log.Error("shipper ended; it is run again", zap.Error(err))
+	if err := run(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("a worker ended; it is run again", zap.String("worker", what), zap.Error(err))
 	}
 }
 

@@ -6,21 +6,24 @@ import (
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/queue"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // status is what an operator wants to know of an edge: the admin endpoint's
 // answer, the command's source, and the gauges' values. It holds no token and
 // nothing of any request.
 type status struct {
-	Edge     string         `json:"edge,omitempty"`  // hexadecimal
-	Epoch    string         `json:"epoch,omitempty"` // hexadecimal
-	Version  string         `json:"version"`
-	Ring     int            `json:"ring"` // observations in memory
-	RingSize int            `json:"ring_size"`
-	Events   eventStatus    `json:"events"`
-	Queue    queueStatus    `json:"queue"`
-	Ship     shipStatus     `json:"ship"`
-	Requests []siteRequests `json:"requests"`
+	Edge     string      `json:"edge,omitempty"`  // hexadecimal
+	Epoch    string      `json:"epoch,omitempty"` // hexadecimal
+	Version  string      `json:"version"`
+	Ring     int         `json:"ring"` // observations in memory
+	RingSize int         `json:"ring_size"`
+	Events   eventStatus `json:"events"`
+	Queue    queueStatus `json:"queue"`
+	Ship     shipStatus  `json:"ship"`
+	// Registry is what the aggregator says of the sites.
+	Registry registry.Status `json:"registry"`
+	Requests []siteRequests  `json:"requests"`
 }
 
 // eventStatus are the books, over the life of the queue.
@@ -97,7 +100,11 @@ func (rt *runtime) status(now time.Time) status {
 		}
 	}
 	st.Events = eventsOf(&counters)
-	st.Ship.describe(rt.shippingNow())
+	shipping := rt.shippingNow()
+	st.Ship.describe(shipping)
+	if shipping != nil {
+		st.Registry = shipping.asker.Status()
+	}
 	for _, s := range rt.allSites() {
 		requests := siteRequests{Site: s.name, Results: map[shared.Result]uint64{}}
 		for i, result := range shared.Results {

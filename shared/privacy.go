@@ -47,6 +47,17 @@ func (s *SiteConfig) Declines(extra *Privacy, w Wishes) Result {
 	return ""
 }
 
+// WithoutIdentity reports whether a request to a site is counted without a
+// visitor, if it is; s and extra are as for [SiteConfig.Declines].
+func (s *SiteConfig) WithoutIdentity(extra *Privacy, w Wishes) bool {
+	var unset Privacy
+	own := &unset
+	if s != nil {
+		own = &s.Privacy
+	}
+	return own.WithoutIdentity(w) || extra != nil && extra.WithoutIdentity(w)
+}
+
 // Stricter returns what satisfies both p and q, if q is there: every option
 // that either sets, the stronger effect of each signal, the patterns of both,
 // and ids of the site's own only where both allow them. Query keys are p's.

@@ -203,3 +203,16 @@ func (k *keyring) mac(key *[32]byte) hash.Hash {
 	h.mac = hmac.New(sha256.New, h.key[:]) // of the copy: the caller's stays on its stack
 	return h.mac
 }
+
+// Salt returns the salt that an event of a site is made with at a time, for
+// those who remember visitors as long as their identities live. ok is false
+// where events of the site have no identity then.
+func (e *Enricher) Salt(site string, at int64) (salt shared.Salt, ok bool) {
+	p := e.policies.of(site, nil)
+	if p.NoVisitorID {
+		return shared.Salt{}, false
+	}
+	p.visitors.mu.Lock()
+	defer p.visitors.mu.Unlock()
+	return p.visitors.salt(at, true)
+}

@@ -12,6 +12,7 @@ import (
 const (
 	maxSites        = 20_000
 	maxSiteNames    = 200 // domains of one site, and as many allowed ones
+	maxSiteLinks    = 10_000
 	maxSaltsPerSite = 8
 	maxSigningKey   = 1 << 10
 	maxPeriod       = 40 * 24 * 3600 * 1_000_000 // µs; a month, and room
@@ -59,6 +60,14 @@ func checkSite(s *shared.SiteConfig) error {
 			if len(name) > shared.MaxSite || shared.Cut(name, shared.MaxSite) != name {
 				return errors.New("a name that is none")
 			}
+		}
+	}
+	if len(s.Links) > maxSiteLinks {
+		return fmt.Errorf("more than %d short addresses", maxSiteLinks)
+	}
+	for i := range s.Links {
+		if l := &s.Links[i]; l.Slug == "" || len(l.Slug) > shared.MaxShort || len(l.UUID) > shared.MaxShort || len(l.URL) > 2*shared.MaxPath {
+			return errors.New("a short address that is none")
 		}
 	}
 	return nil

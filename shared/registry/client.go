@@ -64,6 +64,7 @@ type Client struct {
 
 	// Used by the one goroutine that runs.
 	etag   string // of the view that was answered; "" = ask for all of it
+	taken  bool   // the holder's view is an answer's
 	kept   []byte // what File holds
 	failed int    // questions without an answer, one after the other
 
@@ -74,7 +75,7 @@ type Client struct {
 // Status says how the aggregator was reached last.
 type Status struct {
 	Version   string    `json:"version,omitempty"`    // of the view that was answered
-	ReachedAt time.Time `json:"reached_at,omitempty"` // zero = never
+	ReachedAt time.Time `json:"reached_at,omitzero"` // zero = never
 	Trouble   string    `json:"trouble,omitempty"`    // why it is not reached at the moment
 }
 
@@ -156,7 +157,7 @@ func (c *Client) noted(err error) time.Duration {
 		if c.status.Trouble != "" {
 			c.log.Info("the aggregator's registry is reached again")
 		}
-		c.status = Status{Version: c.etag, ReachedAt: time.Now()}
+		c.status = Status{Version: shared.Cut(c.cfg.Holder.Load().Version(), shared.MaxShort), ReachedAt: time.Now()}
 		c.failed = 0
 		// Jitter keeps a hundred edges that started together apart.
 		return pollEvery - pollEvery/20 + rand.N(pollEvery/10)
@@ -231,8 +232,12 @@ func (c *Client) askWith(ctx context.Context, hosts []shared.UnknownHost) error 
 	if err := checkState(&state); err != nil {
 		return &failure{final: true, err: fmt.Errorf("the answer is not the aggregator's: %w", err)}
 	}
-	c.cfg.Holder.Store(NewView(&state))
 	c.etag = tag(resp.Header.Get("ETag"))
+	if c.taken && state.Version != "" && state.Version == c.cfg.Holder.Load().Version() {
+		return nil // from somebody who knows no ETags: what was made of the view stays
+	}
+	c.cfg.Holder.Store(NewView(&state))
+	c.taken = true
 	c.keep(state.Sites)
 	return nil
 }

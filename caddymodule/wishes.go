@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/eider-analytics/eider/shared"
+)
+
+// privacyPreset returns what a name of the directive's `privacy` stands for.
+// It is the same pointer for the same name, through every reload.
+func privacyPreset(name string) (*shared.Privacy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	p, ok := presets[name]
+	if !ok {
+		return nil, fmt.Errorf("privacy %q: want strict or cnil; single options are the registry's (eider site edit)", name)
+	}
+	return p, nil
+}
+
+var presets = func() map[string]*shared.Privacy {
+	all := make(map[string]*shared.Privacy, len(shared.Presets))
+	for name, p := range shared.Presets {
+		all[name] = &p
+	}
+	return all
+}()
+
+// wish notes a header that says something about being measured, or where the
+// client is, and reports whether it was one.
+func (c *capture) wish(name, value string) bool {
+	switch name {
+	case "Dnt":
+		c.wishes.DNT = value == "1"
+	case "Sec-Gpc":
+		c.wishes.GPC = value == "1"
+	case "Cookie":
+		c.wishes.OptOut = c.wishes.OptOut || optedOut(value)
+	default:
+		return c.where.Note(name, value)
+	}
+	return true
+}
+
+// optedOut finds the opt-out among the cookies. No other cookie is looked at.
+func optedOut(cookies string) bool {
+	const want = shared.OptOutCookie + "=1"
+	for {
+		_, rest, found := strings.Cut(cookies, want)
+		if !found {
+			return false
+		}
+		before := cookies[:len(cookies)-len(rest)-len(want)]
+		if (before == "" || strings.HasSuffix(before, ";") || strings.HasSuffix(before, " ")) &&
+			(rest == "" || rest[0] == ';' || rest[0] == ' ') {
+			return true
+		}
+		cookies = rest
+	}
+}
+
+// decline decides whether the request may be recorded, should it turn out to
+// be something to record, and whether with an identity.
+func (c *capture) decline(h *Handler) {
+	site := h.rt.known.Site(c.site.name)
+	c.privacy = h.privacy
+	c.declined = site.Declines(h.privacy, c.wishes)
+	c.anonymous = c.declined != "" || site.WithoutIdentity(h.privacy, c.wishes)
+}
+
+// permitted is the result of a request, if it may be recorded or need not, and
+// else why it may not.
+func (c *capture) permitted(result shared.Result) shared.Result {
+	if c.declined != "" && result.Recorded() {
+		return c.declined
+	}
+	return result
+}
+
+// tell adds to an observation of the request what it asks for, and what a
+// trusted proxy says of its place.
+func (c *capture) tell(o *shared.Observation, r *http.Request) {
+	o.Wishes, o.Privacy = c.wishes, c.privacy
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		c.where.Tell(o)
+	}
+}
