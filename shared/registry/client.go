@@ -74,9 +74,9 @@ type Client struct {
 
 // Status says how the aggregator was reached last.
 type Status struct {
-	Version   string    `json:"version,omitempty"`    // of the view that was answered
+	Version   string    `json:"version,omitempty"`   // of the view that was answered
 	ReachedAt time.Time `json:"reached_at,omitzero"` // zero = never
-	Trouble   string    `json:"trouble,omitempty"`    // why it is not reached at the moment
+	Trouble   string    `json:"trouble,omitempty"`   // why it is not reached at the moment
 }
 
 // NewClient prepares a client and takes the sites of the last run from the
