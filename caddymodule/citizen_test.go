@@ -3,17 +3,13 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
-	"net/textproto"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -132,8 +128,8 @@ func variedRequests() []string {
 	return requests
 }
 
-// With and without the module, the same requests get the same bytes.
-func TestAnswersAreByteIdentical(t *testing.T) {
+// Line 2: with and without the module, the same requests get the same bytes.
+func TestCitizen2BytesAreIdentical(t *testing.T) {
 	site, requests := variedSite(t), variedRequests()
 	e := newEdge(t)
 	e.load(site(""))
@@ -179,155 +175,9 @@ func TestAnswersAreByteIdentical(t *testing.T) {
 	}
 }
 
-func TestCompressedBodyUnpacks(t *testing.T) {
-	e := newEdge(t)
-	text := strings.Repeat("<p>eider</p>", 1000)
-	up := origin(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, text)
-	})
-	e.load(`$ADDR {
-	eider {
-		site demo.localhost
-	}
-	encode gzip
-	reverse_proxy ` + up + `
-}`)
-	resp := e.get("/", "Accept-Encoding: gzip")
-	wire := bodyOf(t, resp)
-	r, err := gzip.NewReader(strings.NewReader(wire))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := io.ReadAll(r); err != nil || string(got) != text {
-		t.Errorf("unpacks to %d bytes: %v", len(got), err)
-	}
-	if got := e.agg.wait(t, 1)[0].BytesSent.V; got != int64(len(wire)) {
-		t.Errorf("%d bytes recorded, %d on the wire", got, len(wire))
-	}
-}
-
-func TestWebSocketPasses(t *testing.T) {
-	e := newEdge(t)
-	up := origin(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-		_ = rw.Flush()
-		line, _ := rw.ReadString('\n')
-		_, _ = rw.WriteString("echo " + line)
-		_ = rw.Flush()
-	})
-	e.load(`$ADDR {
-	eider {
-		site demo.localhost
-	}
-	reverse_proxy ` + up + `
-}`)
-	conn, err := net.Dial("tcp", e.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-	_, _ = io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: demo.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: "+chrome+"\r\n\r\n")
-	answer := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(answer, nil)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("%v %v", resp, err)
-	}
-	_, _ = io.WriteString(conn, "hello\n")
-	if got, err := answer.ReadString('\n'); err != nil || got != "echo hello\n" {
-		t.Fatalf("%q %v", got, err)
-	}
-	conn.Close()
-	eventually(t, "the result", func() bool { return reflect.DeepEqual(e.results(), map[string]float64{"upgrade": 1}) })
-}
-
-func TestServerSentEventsAreNotHeldBack(t *testing.T) {
-	e := newEdge(t)
-	release := make(chan struct{})
-	up := origin(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(w, "data: first\n\n")
-		_ = http.NewResponseController(w).Flush()
-		<-release
-		_, _ = io.WriteString(w, "data: second\n\n")
-	})
-	e.load(`$ADDR {
-	eider {
-		site demo.localhost
-	}
-	encode gzip
-	reverse_proxy ` + up + `
-}`)
-	req, _ := http.NewRequest("GET", "http://"+e.addr+"/events", nil)
-	asReader(req, "Accept: text/event-stream")
-	resp, err := plainClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	buf := make([]byte, 100)
-	n, err := resp.Body.Read(buf) // hangs if anything holds it back
-	if err != nil || string(buf[:n]) != "data: first\n\n" {
-		t.Fatalf("%q %v", buf[:n], err)
-	}
-	close(release)
-	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != "data: second\n\n" {
-		t.Fatalf("%q %v", rest, err)
-	}
-	eventually(t, "the result", func() bool { return e.results()["asset"] == 1 })
-}
-
-// The early hints reach the browser, and the status after them is recorded.
-func TestInformationalAnswersPass(t *testing.T) {
-	e := newEdge(t)
-	up := origin(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Link", "</a.css>; rel=preload; as=style")
-		w.WriteHeader(http.StatusEarlyHints)
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, "<p>gone")
-	})
-	e.load(`$ADDR {
-	eider {
-		site demo.localhost
-	}
-	reverse_proxy ` + up + `
-}`)
-	req, _ := http.NewRequest("GET", "http://"+e.addr+"/", nil)
-	asReader(req)
-	hints := 0
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-			if code == http.StatusEarlyHints && h.Get("Link") != "" {
-				hints++
-			}
-			return nil
-		},
-	}))
-	resp, err := plainClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if hints != 1 || resp.StatusCode != 404 {
-		t.Errorf("%d hints, then %s", hints, resp.Status)
-	}
-	if ev := e.agg.wait(t, 1)[0]; ev.Kind != shared.KindError || ev.Status.V != 404 {
-		t.Errorf("recorded as %+v", ev)
-	}
-}
-
-// What a middleware reaches below us works: flush, deadlines, hijacking,
-// full duplex, push.
-func TestControlsReachTheRealWriter(t *testing.T) {
+// Line 2: what a middleware reaches below us works: flush, deadlines,
+// hijacking, full duplex.
+func TestCitizen2ControlsReachTheRealWriter(t *testing.T) {
 	e := newEdge(t)
 	e.load(`$ADDR {
 	eider {

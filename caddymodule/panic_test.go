@@ -25,8 +25,9 @@ func resultsOf(s *site) map[shared.Result]uint64 {
 	return counts
 }
 
-// A panic of ours, wherever it strikes, costs the event and nothing else.
-func TestOurPanicsFailNoRequest(t *testing.T) {
+// Line 10: a panic of ours, wherever it strikes, costs the event and nothing
+// else.
+func TestCitizen10OurPanicsFailNoRequest(t *testing.T) {
 	for name, upset := range map[string]func(*Handler){
 		"before the request": func(h *Handler) { h.hosts.table.Store(&hostTable{fixed: &site{}}) }, // nothing to count in
 		"in the judgement":   func(h *Handler) { h.rt.isBot = func(*enrich.Signs) bool { panic("bot") } },
@@ -51,9 +52,9 @@ func TestOurPanicsFailNoRequest(t *testing.T) {
 	}
 }
 
-// While a queue is opened, which can take seconds after a crash, or a shipper
-// is stopped, requests go on.
-func TestRequestsDoNotWaitForTheRuntime(t *testing.T) {
+// Line 7: while a queue is opened, which can take seconds after a crash, or a
+// shipper is stopped, requests go on.
+func TestCitizen7RequestsDoNotWaitForTheRuntime(t *testing.T) {
 	h := benchHandler(t)
 	h.rt.mu.Lock()
 	defer h.rt.mu.Unlock()
@@ -82,7 +83,8 @@ func TestOurPanicsAreCounted(t *testing.T) {
 	}
 }
 
-func TestPanicsAndErrorsOfTheNextHandlerPassUnchanged(t *testing.T) {
+// Line 3: next runs once, and what becomes of it is passed on as it is.
+func TestCitizen3PanicsAndErrorsOfTheNextHandlerPassUnchanged(t *testing.T) {
 	h := benchHandler(t)
 	r, vars := benchRequest("/page", true)
 	broken := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {

@@ -13,10 +13,10 @@ import (
 	"github.com/eider-analytics/eider/shared/queue"
 )
 
-// Canaries are planted in everything that a client sends and must not be found
-// in anything that stays: logs, the files of the queue, and what these unpack
-// to.
-func TestNoAddressCookieOrTokenStays(t *testing.T) {
+// Line 8: canaries are planted in everything that a client sends and must not be
+// found in anything that stays: logs, the files of the queue, and what these
+// unpack to.
+func TestCitizen8NoAddressCookieOrTokenStays(t *testing.T) {
 	e := newEdge(t)
 	e.global = "servers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\ttrusted_proxies_strict\n\t}"
 	e.agg.away.Store(true) // so that everything stays in the queue

@@ -80,9 +80,9 @@ func TestStatusAtTheAdminEndpoint(t *testing.T) {
 	}
 }
 
-// What is recorded is what the client asked for, whatever becomes of the URI
-// on its way.
-func TestOriginalURIUnderRewrites(t *testing.T) {
+// Line 4: what is recorded is what the client asked for, whatever becomes of the
+// URI on its way.
+func TestCitizen4OriginalURIUnderRewrites(t *testing.T) {
 	e := newEdge(t)
 	up := origin(t, page)
 	e.load(`$ADDR {
@@ -109,7 +109,8 @@ func TestOriginalURIUnderRewrites(t *testing.T) {
 	}
 }
 
-func TestStatusOfHandlerErrors(t *testing.T) {
+// Line 3: an error that a handler returns is recorded with its status.
+func TestCitizen3StatusOfHandlerErrors(t *testing.T) {
 	e := newEdge(t)
 	e.load(`$ADDR {
 	eider {
@@ -154,7 +155,8 @@ func TestStatusOfHandlerErrors(t *testing.T) {
 	}
 }
 
-func TestSitesOfHosts(t *testing.T) {
+// Line 9: hosts that no configuration names are counted apart.
+func TestCitizen9UnknownHostsAreNoSites(t *testing.T) {
 	e := newEdge(t)
 	port := e.port()
 	e.load(`http://one.example:` + port + `, http://Two.Example:` + port + `, http://*.wild.example:` + port + ` {
@@ -244,9 +246,9 @@ func TestNestedHandlersCountOnce(t *testing.T) {
 	}
 }
 
-// The client's address is Caddy's to judge; the visitor shows which one it
-// was.
-func TestForgedAddressesAreIgnored(t *testing.T) {
+// Line 5: the client's address is Caddy's to judge; the visitor shows which one
+// it was.
+func TestCitizen5ForgedAddressesAreIgnored(t *testing.T) {
 	forged := []string{"X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "Forwarded"}
 	site := `$ADDR {
 	eider {
