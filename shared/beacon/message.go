@@ -15,8 +15,11 @@ type Message struct {
 	Name   string // of a custom event or completion
 	Time   int64  // µs since 1970; 0 = now. Only where the sender may say so.
 
-	Site     string // as named by the sender: a domain, UUID or id; "" = by the route or URL
-	URL      string // absolute, or a path on Hostname
+	Site string // as named by the sender: a domain, UUID or id; "" = by the route or URL
+	URL  string // absolute, or a path on Hostname
+	// Hash says that the whole fragment is part of the page's path, not only
+	// one that begins like a route.
+	Hash     bool
 	Hostname string
 	Referrer string
 	Title    string

@@ -1,0 +1,214 @@
+package beacon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/registry"
+)
+
+// request is one request on its way through the intake.
+type request struct {
+	h       *Handler
+	in      *Intake
+	w       http.ResponseWriter
+	r       *http.Request
+	rest    string // of the path, behind a link's /p/ or /q/
+	dialect dialect
+
+	cached *registry.View
+	sender sender
+}
+
+// sender is what the request says of whoever sent it.
+type sender struct {
+	now   time.Time
+	addr  netip.Addr
+	grant Grant
+	// keyed: with an API key; honoured: with one, or from a trusted peer that
+	// speaks for itself. What the messages say of others is believed then.
+	keyed, honoured bool
+	wishes          shared.Wishes
+}
+
+func (q *request) view() *registry.View {
+	if q.cached == nil {
+		q.cached = q.in.cfg.View()
+	}
+	return q.cached
+}
+
+// fixedSite is the site of the place, "" if it has none.
+func (q *request) fixedSite() string {
+	if q.h.mount.Site == nil {
+		return ""
+	}
+	return q.h.mount.Site(q.r)
+}
+
+// enter reads who sends, and takes a token of its address's bucket. It returns
+// false if it has answered.
+func (q *request) enter() bool {
+	s, h := &q.sender, q.r.Header
+	s.now = q.in.now()
+	s.addr = q.in.cfg.ClientIP(q.r)
+	if token := apiKey(h); token != "" && q.in.cfg.Keys != nil {
+		s.grant, s.keyed = q.in.cfg.Keys(token)
+		if first, _, _ := strings.Cut(h.Get("X-Forwarded-For"), ","); s.keyed && first != "" {
+			if addr, err := netip.ParseAddr(strings.TrimSpace(first)); err == nil {
+				s.addr = addr.WithZone("").Unmap()
+			}
+		}
+	}
+	s.honoured = s.keyed || q.in.cfg.Trusted != nil && q.in.cfg.Trusted(q.r) && !passedOn(h)
+	s.wishes = shared.Wishes{DNT: h.Get("Dnt") == "1", GPC: h.Get("Sec-Gpc") == "1"}
+	if c, err := q.r.Cookie(shared.OptOutCookie); err == nil && c.Value == "1" {
+		s.wishes.OptOut = true
+	}
+	if s.honoured {
+		return true
+	}
+	if wait := q.in.addresses.take(q.in.addresses.ofAddress(s.addr), 1, s.now); wait > 0 {
+		q.in.counts.add(TooMany, 1)
+		q.fail(TooMany, nil, wait)
+		return false
+	}
+	return true
+}
+
+// passedOn reports whether a request is a browser's, or was passed on by a
+// proxy. A trusted peer that passes one on vouches for the address that it
+// comes from, not for what its body says.
+func passedOn(h http.Header) bool {
+	for _, name := range []string{
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-Ip", "Origin", "Sec-Fetch-Mode",
+	} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// apiKey is the token that a request shows, "" if there is none.
+func apiKey(h http.Header) string {
+	if scheme, token, ok := strings.Cut(h.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	if token := h.Get("X-Umami-Api-Key"); token != "" {
+		return token
+	}
+	return h.Get("X-Api-Key")
+}
+
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// body reads the body, at most limit bytes of it, and hands it to use. Nothing
+// of it may be kept. It returns false if it has answered.
+func (q *request) body(limit int64, use func(body []byte)) bool {
+	if q.r.ContentLength > limit {
+		return q.tooLarge()
+	}
+	buf := bodies.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= 2*maxBody {
+			bodies.Put(buf)
+		}
+	}()
+	rc := http.NewResponseController(q.w)
+	_ = rc.SetReadDeadline(q.sender.now.Add(bodyTime)) // where the server has deadlines
+	var err error
+	*buf, err = readAll(http.MaxBytesReader(q.w, q.r.Body, limit), (*buf)[:0], q.r.ContentLength)
+	_ = rc.SetReadDeadline(time.Time{})
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return q.tooLarge()
+	case err != nil:
+		q.in.counts.add(Malformed, 1)
+		q.fail(Malformed, fieldError("", "the body ended early or came too slowly"), 0)
+		return false
+	}
+	use(*buf)
+	return true
+}
+
+func (q *request) tooLarge() bool {
+	q.in.counts.add(TooLarge, 1)
+	q.w.Header().Set("Connection", "close") // the rest of the body is not read
+	q.fail(TooLarge, nil, 0)
+	return false
+}
+
+// readAll appends everything that r has to buf.
+func readAll(r io.Reader, buf []byte, expected int64) ([]byte, error) {
+	if n := int(expected) + 1; expected > 0 && cap(buf) < n { // one more for the end to show
+		buf = make([]byte, 0, n)
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+}
+
+// invalid counts and answers a message that could not be read.
+func (q *request) invalid(err error) {
+	q.in.counts.add(Malformed, 1)
+	q.fail(Malformed, asField(err), 0)
+}
+
+// write writes events and reports whether that is done.
+func (q *request) write(events []shared.Event) bool {
+	if len(events) == 0 {
+		return true
+	}
+	// Whether the client still waits does not matter: half a write helps nobody.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), writePatience)
+	defer cancel()
+	if err := q.in.cfg.Log.AddWait(ctx, events); err != nil {
+		q.in.counts.add(NotWritten, len(events))
+		q.in.log.Debug("messages were not written, their sender is told to come back", zap.Int("messages", len(events)), zap.Error(err))
+		return false
+	}
+	for i := range events {
+		if events[i].Verdict == shared.VerdictBot {
+			q.in.counts.add(TakenBot, 1)
+		} else {
+			q.in.counts.add(Taken, 1)
+		}
+	}
+	return true
+}
+
+// eventLists hold the events of one request: at more than a kilobyte an event
+// they are most of what a message costs.
+var eventLists = sync.Pool{New: func() any { return new([]shared.Event) }}
+
+func takeEvents() *[]shared.Event { return eventLists.Get().(*[]shared.Event) }
+
+func giveEvents(list *[]shared.Event) {
+	if cap(*list) > 2*MaxServerBatch {
+		return
+	}
+	clear(*list) // let go of the strings
+	*list = (*list)[:0]
+	eventLists.Put(list)
+}
