@@ -2,7 +2,8 @@
 // in the order of the data's way, serves, and closes them in the opposite
 // order. It owns the configuration and the life cycle, nothing else.
 //
-//	edges ── /v1/ ──> receive ──> spool (fsync, then 200)
+//	browsers, clients ──> beacon ──┐ as an edge of its own
+//	edges ── /v1/ ────> receive ───┴> spool (fsync, then 200)
 //	                     │ in the order of the spool
 //	                     ▼
 //	 sites <── state <── lake ──> Parquet files (hot, durable)
@@ -36,6 +37,8 @@ import (
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/dashboard"
+	"github.com/eider-analytics/eider/shared/beacon"
+	"github.com/eider-analytics/eider/shared/enrich"
 	"github.com/eider-analytics/eider/shared/registry"
 )
 
@@ -59,6 +62,8 @@ type Aggregator struct {
 	// registry is the newest view of the sites, for collection endpoints.
 	registry *registry.Holder
 	keeper   *handout.Keeper
+	enricher *enrich.Enricher // of what is collected here
+	intake   *beacon.Intake
 	socket   *ops.Socket
 	listener net.Listener
 	server   *http.Server
@@ -101,6 +106,9 @@ func (a *Aggregator) open() error {
 	a.registry = a.keeper.Holder()
 	a.metrics = ops.NewRegistry()
 	if err := a.openReceiver(); err != nil {
+		return err
+	}
+	if err := a.openIntake(); err != nil {
 		return err
 	}
 	a.duck, err = duck.Open(duck.Config{
@@ -169,6 +177,9 @@ func (a *Aggregator) close(ctx context.Context) error {
 	}
 	if a.socket != nil {
 		try("control socket", a.socket.Close(ctx))
+	}
+	if a.enricher != nil {
+		try("enrichment", a.enricher.Close())
 	}
 	if a.receiver != nil {
 		try("receiver", a.receiver.Close(ctx))
@@ -251,7 +262,7 @@ func (a *Aggregator) mount() {
 	operation.Handle("/metrics", ops.MetricsHandler(a.metrics))
 	var h http.Handler = api.New(api.Config{
 		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Books: books{a.receiver, a.store.state},
-		Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(),
+		Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(), Collect: a.collection(),
 		Hosts: a.cfg.hosts(), QueryTimeout: time.Duration(a.cfg.QueryTimeout), Logger: a.log.Named("api"),
 	})
 	a.handler.Store(&h)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/eider-analytics/eider/shared/beacon"
 )
 
 // Config is eider.toml. Each key can also be given as an environment variable,
@@ -32,6 +34,16 @@ type Config struct {
 	// DATA/edge_token.
 	EdgeToken     string `toml:"edge_token"`
 	EdgeTokenFile string `toml:"edge_token_file"`
+	// TrustedProxies are networks and addresses of proxies before this server,
+	// whose X-Forwarded-For is believed; default: this machine.
+	TrustedProxies []string `toml:"trusted_proxies"`
+	// RatePerAddress and RatePerSite bound what the collection endpoints take,
+	// in messages a second; 0 = 100 and 20,000.
+	RatePerAddress int `toml:"rate_per_address"`
+	RatePerSite    int `toml:"rate_per_site"`
+	// GeoIP is a country or city database in MaxMind's format, for what is
+	// collected here.
+	GeoIP string `toml:"geoip"`
 	// DefaultTimeZone is the IANA zone of sites that register themselves.
 	DefaultTimeZone string `toml:"default_time_zone"`
 	// QueryMemory and QueryTemp bound what questions take in memory and on
@@ -171,6 +183,9 @@ func (c *Config) Check() error {
 	}
 	if c.Data == "" {
 		return errors.New("data: a directory is needed")
+	}
+	if _, err := beacon.ParseProxies(c.TrustedProxies); err != nil {
+		return err
 	}
 	if !loopback(host) && !c.Insecure {
 		return fmt.Errorf("listen: %s can be reached from the network, and there are no accounts yet: whoever reaches it "+

@@ -46,11 +46,20 @@ type Config struct {
 	Edges     http.Handler // /v1/: brings its own authentication
 	Ops       http.Handler // /health…, /metrics
 	Dashboard http.Handler // everything else
+	// Collect is what browsers, clients and servers send to. It answers pages of
+	// any origin, by rules of its own.
+	Collect Collection
 	// Hosts are names, beside loopback's, by which the API is reached.
 	Hosts        []string
 	QueryTimeout time.Duration
 	Now          func() time.Time
 	Logger       *zap.Logger
+}
+
+// Collection is the collection endpoints, with the patterns that they answer.
+type Collection struct {
+	Handler http.Handler
+	Paths   []string
 }
 
 // Server is the http.Handler of the aggregator.
@@ -95,6 +104,9 @@ func New(cfg Config) *Server {
 
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", cfg.Edges)
+	for _, path := range cfg.Collect.Paths {
+		mux.Handle(path, cfg.Collect.Handler)
+	}
 	mux.Handle("/", s.guard(own))
 	s.handler = mux
 	return s

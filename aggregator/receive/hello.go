@@ -39,6 +39,9 @@ func (r *Receiver) hello(w http.ResponseWriter, req *http.Request, allows Permis
 	if hello.Boot != from.boot {
 		return badRequest("boot_nonce and header %s differ", shared.HeaderBoot)
 	}
+	if hello.Edge == LocalEdge {
+		return edgeInUse()
+	}
 	e, err := r.lockEdge(req.Context(), hello.Edge)
 	if err != nil {
 		return err
