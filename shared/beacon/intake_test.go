@@ -680,9 +680,19 @@ func TestNamesAndMethods(t *testing.T) {
 		method, path string
 		want         int
 	}{
-		{"GET", "/e/x.js", 200}, {"GET", "/e/e.js", 404}, {"GET", "/e/event", 404}, {"GET", "/e/y", 405}, {"POST", "/e/x.js", 405},
-		{"DELETE", "/e/api/event", 405}, {"GET", "/e/", 404}, {"GET", "/e", 404}, {"GET", "/api/send", 404}, {"GET", "/e/api/heartbeat", 200},
-		{"OPTIONS", "/e/api/events", 405}, {"GET", "/e/p", 404}, {"POST", "/e/q/go", 405},
+		{"GET", "/e/x.js", 200},
+		{"GET", "/e/e.js", 404},
+		{"GET", "/e/event", 404},
+		{"GET", "/e/y", 405},
+		{"POST", "/e/x.js", 405},
+		{"DELETE", "/e/api/event", 405},
+		{"GET", "/e/", 404},
+		{"GET", "/e", 404},
+		{"GET", "/api/send", 404},
+		{"GET", "/e/api/heartbeat", 200},
+		{"OPTIONS", "/e/api/events", 405},
+		{"GET", "/e/p", 404},
+		{"POST", "/e/q/go", 405},
 	} {
 		if r := d.send(c.method, c.path, ""); r.StatusCode != c.want {
 			t.Errorf("%s %s: %d, want %d", c.method, c.path, r.StatusCode, c.want)

@@ -1,0 +1,4 @@
+// Clicks on links that leave the site.
+onLink((link) => {
+  if (link.host != location.host) eider("outbound", { k: "outbound", p: { url: target(link) } });
+});

@@ -1,0 +1,3 @@
+// Last: a page that is rendered ahead is counted when somebody sees it.
+on("prerenderingchange", begin);
+if (!document.prerendering) begin();
