@@ -50,7 +50,8 @@ type App struct {
 	Queue *QueueConfig `json:"queue,omitempty"`
 
 	// A MaxMind database (City or Country, .mmdb) for countries and cities.
-	// Without it they stay unknown.
+	// Without it they stay unknown. It is read again when another one is put in
+	// its place.
 	GeoIP string `json:"geoip,omitempty"`
 
 	// A file with the address ranges that crawlers publish, by the crawler's
@@ -211,11 +212,6 @@ func (a *App) check() error {
 	}
 	if err := a.Queue.check(); err != nil {
 		return err
-	}
-	if a.GeoIP != "" {
-		if _, err := os.Stat(a.GeoIP); err != nil {
-			return fmt.Errorf("geoip: %w", err)
-		}
 	}
 	if a.Crawlers != "" {
 		if _, err := os.Stat(a.Crawlers); err != nil {

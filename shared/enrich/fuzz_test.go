@@ -55,6 +55,7 @@ func TestNothingHostileGetsThrough(t *testing.T) {
 	}
 	e := newEnricher(t)
 	addrs := []netip.Addr{{}, netip.MustParseAddr("198.51.100.23"), netip.MustParseAddr("2001:db8:aa:bb:cc:dd:ee:ff"), netip.MustParseAddr("::ffff:198.51.100.23"), netip.MustParseAddr("fe80::abcd%lan")}
+	floors := []*shared.Privacy{nil, nil, {HourTimes: true, CountryOnly: true}, {Redact: []string{"a+", "%", ".*x"}}, {Redact: []string{"("}}}
 	results := append([]shared.Result{"", "garbage"}, shared.Results...)
 	var dst shared.Event
 	for range 20_000 {
@@ -65,6 +66,8 @@ func TestNothingHostileGetsThrough(t *testing.T) {
 			Status: r.IntN(3000) - 1000, ContentType: text(), BytesSent: r.Int64() - r.Int64(), TTFBUS: r.Int64() - r.Int64(), CacheStatus: text(),
 			UserAgent: text(), AcceptLanguage: text(), Referer: text(), SecFetchSite: text(),
 			CHUA: text(), CHUAMobile: text(), CHUAPlatform: text(), CHUAPlatformVer: text(), CHUAModel: text(), ViewID: r.Uint64(),
+			Title: text(), Screen: text(), Country: text(), Region: text(), City: text(), Origin: shared.Origin(text()),
+			Wishes: shared.Wishes{DNT: r.IntN(9) == 0}, Privacy: floors[r.IntN(len(floors))],
 		}
 		e.Enrich(&o, &dst)
 		check(t, &o, &dst)
@@ -83,6 +86,7 @@ func FuzzEnrich(f *testing.F) {
 		addr, _ := netip.AddrFromSlice(address)
 		o := shared.Observation{
 			Time: noon, ClientIP: addr, Site: host, Host: host, Path: path, RawQuery: query, Referer: referer, UserAgent: ua, AcceptLanguage: accept,
+			Title: referer, Screen: kind, Country: kind, Region: hints, City: query,
 			CHUA: hints, CHUAPlatform: kind, CHUAPlatformVer: hints, ContentType: kind, CacheStatus: kind, Method: kind, Protocol: kind,
 		}
 		var dst shared.Event

@@ -12,7 +12,6 @@ import (
 
 	"github.com/oschwald/geoip2-golang/v2"
 	"github.com/oschwald/maxminddb-golang/v2"
-	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
 )
@@ -22,73 +21,116 @@ type place struct {
 	country, region, city string
 }
 
-// places looks addresses up in an mmdb file. Results are remembered by the
-// place of the record in the file: decoding costs microseconds, and no address
-// is kept.
-type places struct {
-	log    *zap.Logger
-	db     *maxminddb.Reader
+// placeDB is one mmdb file, mapped. Results are remembered by the place of the
+// record in the file: decoding costs microseconds, and no address is kept.
+type placeDB struct {
+	file   *maxminddb.Reader
+	flat   bool // records name the country in a field of their own
 	memo   placeMemo
 	failed atomic.Bool // a lookup went wrong: the file is damaged
 }
 
-// openPlaces opens a country or city database. A file that is missing or
-// damaged is a warning and a nil *places, which knows no place; a sound file of
-// another kind is an error, since it was named by mistake.
-func openPlaces(path string, log *zap.Logger) (*places, error) {
-	if path == "" {
-		return nil, nil
-	}
-	db, err := maxminddb.Open(path)
+// Files of other kinds, of whoever confused them.
+var errNoPlaces = errors.New("it has no countries: a country or city database in MaxMind's format is needed")
+
+// openPlaceDB opens a database and looks whether it knows countries. Names of
+// kinds are not relied on: there are dozens (GeoLite2-City, DBIP-Location
+// (compat=City), IP2LITE-…).
+func openPlaceDB(path string) (db *placeDB, err error) {
+	file, err := maxminddb.Open(path)
 	if err != nil {
-		log.Warn("geoip database cannot be read; events are recorded without a place", zap.String("path", path), zap.Error(err))
-		return nil, nil
+		return nil, err
 	}
-	kind := db.Metadata.DatabaseType
-	if !strings.Contains(kind, "Country") && !strings.Contains(kind, "City") && !strings.Contains(kind, "Enterprise") {
-		_ = db.Close()
-		return nil, fmt.Errorf("geoip database %s is a %s database: a country or city database is needed", path, kind)
+	db = &placeDB{file: file}
+	db.memo.init()
+	known, err := db.knowsCountries()
+	if err == nil && !known {
+		err = fmt.Errorf("a %s database: %w", shared.Cut(file.Metadata.DatabaseType, shared.MaxShort), errNoPlaces)
 	}
-	p := &places{log: log, db: db}
-	p.memo.init()
-	return p, nil
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return db, nil
 }
 
-// find returns the place of an address, or the zero place.
-func (p *places) find(addr netip.Addr) place {
-	addr = addr.Unmap()
-	if p == nil || p.failed.Load() || !public(addr) {
-		return place{}
+// sampled is how many networks are looked at for a country: the first one has
+// it where there are any.
+const sampled = 5000
+
+func (db *placeDB) knowsCountries() (known bool, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			known, err = false, errFault
+		}
+	}()
+	n := 0
+	for network := range db.file.Networks() {
+		if err := network.Err(); err != nil {
+			return false, err
+		}
+		if n++; n > sampled {
+			break
+		}
+		for _, flat := range []bool{false, true} {
+			var code string
+			if path := countryPath(flat); network.DecodePath(&code, path...) == nil && len(code) == 2 {
+				db.flat = flat
+				return true, nil
+			}
+		}
 	}
-	found, err := p.lookup(addr)
-	if err != nil && p.failed.CompareAndSwap(false, true) {
-		// The error text of the library can name the address.
-		p.log.Warn("geoip database is damaged; events are recorded without a place until the configuration is loaded again")
+	// An empty database of the right kind is a database.
+	kind := db.file.Metadata.DatabaseType
+	return n == 0 && (strings.Contains(kind, "Country") || strings.Contains(kind, "City")), nil
+}
+
+// countryPath is where a record has its country's code: in MaxMind's form, or
+// flat, as of IPinfo.
+func countryPath(flat bool) []any {
+	if flat {
+		return []any{"country_code"}
 	}
-	return found
+	return []any{"country", "iso_code"}
 }
 
 var errFault = errors.New("fault while reading the mapped file")
 
-// lookup turns a fault in the mapped file into an error: overwriting the
-// database in place, instead of renaming a new one over it, takes pages away
-// under the mapping, and an unhandled fault would end the proxy.
-func (p *places) lookup(addr netip.Addr) (found place, err error) {
+// find turns a fault in the mapped file into an error: overwriting the database
+// in place, instead of renaming a new one over it, takes pages away under the
+// mapping, and an unhandled fault would end the proxy.
+func (db *placeDB) find(addr netip.Addr) (found place, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if recover() != nil {
 			found, err = place{}, errFault
 		}
 	}()
-	result := p.db.Lookup(addr)
+	result := db.file.Lookup(addr)
 	if err := result.Err(); err != nil {
 		return place{}, err
 	}
 	if !result.Found() {
 		return place{}, nil
 	}
-	if known, ok := p.memo.get(result.Offset()); ok {
+	if known, ok := db.memo.get(result.Offset()); ok {
 		return known, nil
+	}
+	if found, err = db.decode(result); err != nil {
+		return place{}, err
+	}
+	// The decoded strings may lie in the mapping, which ends at Close.
+	found = place{strings.Clone(found.country), strings.Clone(found.region), strings.Clone(found.city)}
+	db.memo.put(result.Offset(), found)
+	return found, nil
+}
+
+func (db *placeDB) decode(result maxminddb.Result) (found place, err error) {
+	if db.flat {
+		var code string
+		err = result.DecodePath(&code, countryPath(true)...)
+		return place{country: country(code)}, err
 	}
 	var rec geoip2.City // a country record is a part of it
 	if err := result.Decode(&rec); err != nil {
@@ -97,21 +139,11 @@ func (p *places) lookup(addr netip.Addr) (found place, err error) {
 	found.country = country(rec.Country.ISOCode)
 	if found.country != "" {
 		if len(rec.Subdivisions) > 0 {
-			found.region = shared.Cut(rec.Subdivisions[0].ISOCode, shared.MaxShort)
+			found.region = region(rec.Subdivisions[0].ISOCode, found.country)
 		}
 		found.city = shared.Cut(rec.City.Names.English, shared.MaxShort)
 	}
-	// The decoded strings may lie in the mapping, which ends at Close.
-	found = place{strings.Clone(found.country), strings.Clone(found.region), strings.Clone(found.city)}
-	p.memo.put(result.Offset(), found)
 	return found, nil
-}
-
-func (p *places) close() error {
-	if p == nil {
-		return nil
-	}
-	return p.db.Close()
 }
 
 // country returns a code of ISO 3166-1, or "" for what stands for none: XX
