@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/beacon/script"
 	"github.com/eider-analytics/eider/shared/registry"
 )
 
@@ -46,7 +47,7 @@ type Config struct {
 	Unresolved bool
 	// UnknownSite is told the names of sites that are asked for and unknown.
 	UnknownSite func(name string)
-	// Script answers requests for the beacon script. nil = there is none.
+	// Script answers requests for the beacon script. nil = package script does.
 	Script http.Handler
 	Limits Limits
 	Logger *zap.Logger // nil = silent
@@ -129,6 +130,7 @@ type Handler struct {
 	mount  Mount
 	prefix string // with a slash at its end
 	routes map[string]route1
+	script http.Handler
 }
 
 // route1 is one endpoint: what each method does.
@@ -158,10 +160,11 @@ func (in *Intake) At(m Mount) *Handler {
 	if in.cfg.Keys != nil {
 		h.routes["api/events"] = route1{post: (*request).serverBatch, cors: corsNone}
 	}
-	if in.cfg.Script != nil {
-		for _, name := range h.files() {
-			h.routes[name] = route1{get: (*request).script, cors: corsPlain}
-		}
+	if h.script = in.cfg.Script; h.script == nil {
+		h.script = script.Handler(h.mount.Endpoint)
+	}
+	for _, name := range h.files() {
+		h.routes[name] = route1{get: (*request).script, cors: corsPlain}
 	}
 	return h
 }

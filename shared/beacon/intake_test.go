@@ -675,7 +675,6 @@ func TestBucketsAreBounded(t *testing.T) {
 
 func TestNamesAndMethods(t *testing.T) {
 	d := newDoor(t, Mount{Prefix: "/e", Endpoint: "y", File: "x.js"})
-	d.in.cfg.Script = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "script") })
 	for _, c := range []struct {
 		method, path string
 		want         int

@@ -166,7 +166,7 @@ func (q *request) pixel() {
 
 func (q *request) heartbeat() { q.json(http.StatusOK, map[string]bool{"ok": true}) }
 
-func (q *request) script() { q.in.cfg.Script.ServeHTTP(q.w, q.r) }
+func (q *request) script() { q.h.script.ServeHTTP(q.w, q.r) }
 
 // pixelLink counts who loads a pixel.
 func (q *request) pixelLink() {
