@@ -19,9 +19,9 @@ var machinery = []string{
 	"/administrator/index.php", "/user/register/", "/setup.php", "/backup.zip", "/backup.sql", "/dump.sql", "/config.bak", "/database.sql",
 }
 
-// probes reports whether a path was asked for by somebody who looks for holes.
+// Probes reports whether a path was asked for by somebody who looks for holes.
 // Servers that are told to go away may answer 400, 403, 404, 405 or 410.
-func probes(path string, status int) bool {
+func Probes(path string, status int) bool {
 	refused := status >= 400 && status < 500 && status != 401 && status != 429
 	for i := 0; i < len(path); i++ {
 		if path[i] != '/' {

@@ -93,7 +93,7 @@ func New() *Table { return &Table{seed: maphash.MakeSeed()} }
 
 // Observe notes a request and returns why its client is a bot, or "".
 func (t *Table) Observe(r *Request) string {
-	probing := probes(r.Path, r.Status)
+	probing := Probes(r.Path, r.Status)
 	if !tellsApart(r.Addr) {
 		if probing {
 			return reasons[probe]

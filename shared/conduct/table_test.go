@@ -129,7 +129,7 @@ func TestProbes(t *testing.T) {
 		{"/robots.txt", 404, false},
 		{"/favicon.ico", 404, false},
 	} {
-		if got := probes(c.path, c.status); got != c.want {
+		if got := Probes(c.path, c.status); got != c.want {
 			t.Errorf("%q answered %d: %v, want %v", c.path, c.status, got, c.want)
 		}
 	}
@@ -159,7 +159,7 @@ func FuzzProbes(f *testing.F) {
 	f.Add("/.env", 404)
 	f.Add("//..//", 400)
 	f.Fuzz(func(t *testing.T, path string, status int) {
-		if probes(path, status) && !probes("/x"+path, status) {
+		if Probes(path, status) && !Probes("/x"+path, status) {
 			t.Errorf("%q is a probe, but not in a folder", path)
 		}
 	})

@@ -107,18 +107,8 @@ func judge(ua string) botVerdict {
 
 // named judges a user agent by what it calls itself.
 func named(ua, lower string) (BotInfo, bool) {
-	known, at := ours.find(lower)
-	if known == nil || known.isTool() {
-		// A tool of ours is the frame in which a crawler's name stands.
-		if a, i := listed.find(lower); a != nil {
-			return BotInfo{Name: a.name, Category: a.category, Reason: ReasonListedAgent, Token: productAt(ua, i)}, true
-		}
-	}
-	if known != nil {
-		return BotInfo{
-			Name: known.name, Category: known.category, Operator: known.operator, AIPurpose: known.purpose,
-			Reason: ReasonKnownAgent, Token: productAt(ua, at),
-		}, true
+	if info, ok := byList(ua, lower); ok {
+		return info, true
 	}
 	if at := selfDeclared(lower); at >= 0 {
 		return unlisted(ua, at, ReasonSelfDeclared), true
@@ -127,6 +117,24 @@ func named(ua, lower string) (BotInfo, bool) {
 		return unlisted(ua, 0, ReasonNotABrowser), true
 	}
 	return BotInfo{}, false
+}
+
+// byList looks a user agent up in the lists.
+func byList(ua, lower string) (BotInfo, bool) {
+	known, at := ours.find(lower)
+	if known == nil || known.isTool() {
+		// A tool of ours is the frame in which a crawler's name stands.
+		if a, i := listed.find(lower); a != nil {
+			return BotInfo{Name: a.name, Category: a.category, Reason: ReasonListedAgent, Token: productAt(ua, i)}, true
+		}
+	}
+	if known == nil {
+		return BotInfo{}, false
+	}
+	return BotInfo{
+		Name: known.name, Category: known.category, Operator: known.operator, AIPurpose: known.purpose,
+		Reason: ReasonKnownAgent, Token: productAt(ua, at),
+	}, true
 }
 
 // unlisted is the verdict on an agent without an entry of its own: its product

@@ -43,6 +43,13 @@ const (
 // place.
 var softSigns = [...]string{SignNoLanguage, SignNoHints, SignHintsDiffer, SignOldVersion}
 
+const (
+	signLanguage = 1 << iota
+	signHints
+	signDiffer
+	signOld
+)
+
 // softReasons are the reasons that sets of soft signs make: "browser" for none,
 // else their names joined by "+".
 var softReasons = func() (reasons [1 << len(softSigns)]string) {
@@ -121,17 +128,17 @@ func (e *engine) judge(s *Signs) (reason string, bot bool) {
 			return ReasonHeadless, true
 		}
 		if !s.Language {
-			set |= 1 << 0
+			set |= signLanguage
 		}
 		if s.Secure && e.lacksHeaders(s) {
-			set |= 1 << 1
+			set |= signHints
 		}
 		if s.Hints != "" && e.hintsDiffer(s.Hints) {
-			set |= 1 << 2
+			set |= signDiffer
 		}
 	}
 	if e.old(s.At) {
-		set |= 1 << 3
+		set |= signOld
 	}
 	// A set of at least two has more than one bit.
 	return softReasons[set], bits(set) >= softEnough
