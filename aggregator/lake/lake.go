@@ -106,7 +106,10 @@ type Lake struct {
 	spare     [][]byte      // payloads of committed chunks, to be used again
 	room      chan struct{} // closed and replaced when waiting makes sense to end
 
-	wake    chan struct{} // tells the writer that there may be work
+	wake      chan struct{} // tells the writer that there may be work
+	exchanges chan exchange // segments to be listed instead of others
+	revising  sync.Mutex    // held by Revise
+
 	stop    context.CancelFunc
 	stopped chan struct{}
 
@@ -142,8 +145,8 @@ func Open(cfg Config) (*Lake, error) {
 		zones:    zones{log: cfg.Logger, loaded: map[string]*time.Location{}},
 		gen:      newGeneration(),
 		ingested: m.SpoolThrough, committed: m.SpoolThrough,
-		room:     make(chan struct{}),
-		wake:     make(chan struct{}, 1),
+		room: make(chan struct{}),
+		wake: make(chan struct{}, 1), exchanges: make(chan exchange),
 		stopped:  make(chan struct{}),
 		segments: newEncoder(true),
 		micros:   newEncoder(false),

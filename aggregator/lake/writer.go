@@ -36,6 +36,11 @@ func (l *Lake) write(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {
+		select {
+		case x := <-l.exchanges:
+			x.done <- l.exchange(&x)
+		default:
+		}
 		step, wait := l.next(time.Now())
 		switch step {
 		case stepHot:
@@ -46,6 +51,8 @@ func (l *Lake) write(ctx context.Context) {
 			timer.Reset(wait)
 			select {
 			case <-l.wake:
+			case x := <-l.exchanges:
+				x.done <- l.exchange(&x)
 			case <-timer.C:
 			case <-ctx.Done():
 			}
