@@ -102,6 +102,7 @@ func (a *Aggregator) open() error {
 	if err != nil {
 		return err
 	}
+	a.store.lake = a.lake
 	a.keeper = handout.New(a.store.sites)
 	a.registry = a.keeper.Holder()
 	a.metrics = ops.NewRegistry()

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/spool"
@@ -20,6 +21,7 @@ type Store struct {
 	state *state.State
 	spool *spool.Spool
 	sites *sites.Registry
+	lake  *lake.Lake // of the running server; nil in a command
 }
 
 // openStore opens it. The caller owns the data directory.

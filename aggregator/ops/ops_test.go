@@ -17,6 +17,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/relabel"
 	"github.com/eider-analytics/eider/aggregator/spool"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
@@ -98,6 +99,13 @@ func (c *control) Verify(context.Context) (ops.Report, error) {
 	return ops.Report{Segments: 3, Problems: []string{"one"}}, nil
 }
 
+func (c *control) Relabel(_ context.Context, o relabel.Options) (relabel.Report, error) {
+	if err := o.Check(); err != nil {
+		return relabel.Report{}, err
+	}
+	return relabel.Report{Rows: 7, Changed: 3, DryRun: o.DryRun}, nil
+}
+
 // TestSocket talks over a socket whose path is longer than an address may be,
 // and which a dead process left behind.
 func TestSocket(t *testing.T) {
@@ -135,6 +143,12 @@ func TestSocket(t *testing.T) {
 	}
 	if r, err := c.Verify(ctx); err != nil || r.Segments != 3 || !slices.Equal(r.Problems, []string{"one"}) {
 		t.Errorf("verified %+v, %v", r, err)
+	}
+	if r, err := c.Relabel(ctx, relabel.Options{DryRun: true}); err != nil || r.Rows != 7 || r.Changed != 3 || !r.DryRun {
+		t.Errorf("relabelled %+v, %v", r, err)
+	}
+	if _, err := c.Relabel(ctx, relabel.Options{From: "yesterday"}); err == nil || !strings.Contains(err.Error(), "is no day") {
+		t.Errorf("the refusal arrives as %v", err)
 	}
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)

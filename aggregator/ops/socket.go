@@ -27,6 +27,7 @@ type Control interface {
 	Sites(ctx context.Context) ([]state.Site, error)
 	AddSite(ctx context.Context, domain, zone string) (state.Site, error)
 	Verify(ctx context.Context) (Report, error)
+	RelabelControl
 }
 
 // Socket serves Control on DATA/eider.sock: JSON over HTTP.
@@ -121,6 +122,7 @@ func controlRoutes(c Control) http.Handler {
 		report, err := c.Verify(r.Context())
 		reply(w, report, err)
 	})
+	relabelRoute(mux, c)
 	return mux
 }
 
