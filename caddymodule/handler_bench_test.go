@@ -68,6 +68,10 @@ func benchRequest(path string, document bool) (*http.Request, map[string]any) {
 func benchHandler(b testing.TB) *Handler {
 	b.Helper()
 	rt := newRuntime(b.TempDir())
+	if err := rt.setEnricher(files{}, false); err != nil { // it knows whose identities hold
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = rt.enricher.Load().Close() })
 	exclude, err := compilePaths([]string{"/admin/*", "/internal/*", "*.json"})
 	if err != nil {
 		b.Fatal(err)
