@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -264,7 +265,7 @@ func (e *edge) get(path string, headers ...string) *http.Response {
 	}
 	asReader(req, headers...)
 	resp, err := plainClient.Do(req)
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		// While Caddy hands a listener over to a new configuration, it can close
 		// a fresh connection without having looked at it.
 		plainClient.CloseIdleConnections()
