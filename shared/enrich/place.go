@@ -54,9 +54,13 @@ func openPlaceDB(path string) (db *placeDB, err error) {
 	return db, nil
 }
 
-// sampled is how many networks are looked at for a country: the first one has
-// it where there are any.
-const sampled = 5000
+// How many networks are looked at for a country (the first one has it where
+// there are any), and how many leaves of the tree for networks. In a damaged
+// file the tree can lead to itself.
+const (
+	sampledNetworks = 500
+	sampledLeaves   = 5000
+)
 
 func (db *placeDB) knowsCountries() (known bool, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -65,14 +69,19 @@ func (db *placeDB) knowsCountries() (known bool, err error) {
 			known, err = false, errFault
 		}
 	}()
-	n := 0
-	for network := range db.file.Networks() {
+	networks, leaves := 0, 0
+	// With all leaves, each step is a short one, whatever the tree is like.
+	for network := range db.file.Networks(maxminddb.IncludeNetworksWithoutData(), maxminddb.IncludeAliasedNetworks()) {
 		if err := network.Err(); err != nil {
 			return false, err
 		}
-		if n++; n > sampled {
+		if leaves++; leaves > sampledLeaves || networks > sampledNetworks {
 			break
 		}
+		if !network.Found() {
+			continue
+		}
+		networks++
 		for _, flat := range []bool{false, true} {
 			var code string
 			if path := countryPath(flat); network.DecodePath(&code, path...) == nil && len(code) == 2 {
@@ -83,7 +92,7 @@ func (db *placeDB) knowsCountries() (known bool, err error) {
 	}
 	// An empty database of the right kind is a database.
 	kind := db.file.Metadata.DatabaseType
-	return n == 0 && (strings.Contains(kind, "Country") || strings.Contains(kind, "City")), nil
+	return networks == 0 && (strings.Contains(kind, "Country") || strings.Contains(kind, "City")), nil
 }
 
 // countryPath is where a record has its country's code: in MaxMind's form, or
