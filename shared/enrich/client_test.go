@@ -38,6 +38,10 @@ func TestClients(t *testing.T) {
 		{"Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.0) AppleWebKit/537.36 (KHTML, like Gecko) Version/6.0 TV Safari/537.36", "Safari", "6", "Tizen", "6", "tv"},
 		{"Mozilla/5.0 (PlayStation; PlayStation 5/6.50) AppleWebKit/605.1.15 (KHTML, like Gecko)", "", "", "PlayStation", "", "console"},
 		{"Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; Trident/6.0; Touch; Tablet PC 2.0)", "Internet Explorer", "10", "Windows", "8", "desktop"},
+		{android + "Chrome/130.0.0.0 Mobile Safari/537.36 VivoBrowser/14.0.2.3", "Vivo Browser", "14", "Android", "", "mobile"},
+		{"Mozilla/5.0 (iPhone; CPU iPhone OS 16_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/20A362 Weibo (iPhone14,3__weibo__13.5.2__iphone__os16.0)", "Weibo", "13.5", "iOS", "16", "mobile"},
+		{"Mozilla/5.0 (Linux; Android 12; V2055A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/97.0 MQQBrowser/6.2 TBS/046 Mobile Safari/537.36 V1_AND_SQ_8.9 QQ/8.9.50.10650 NetType/WIFI", "QQ", "8.9", "Android", "12", "mobile"},
+		{"Mozilla/5.0 (Linux; Android 12; V2055A) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/97.0.4692.98 Mobile Safari/537.36 baiduboxapp/13.24.0.10", "Baidu", "13.24", "Android", "12", "mobile"},
 		{"", "", "", "", "", ""},
 		{"nonsense", "", "", "", "", ""},
 	} {

@@ -192,6 +192,9 @@ func setProxy(o *shared.Observation, dst *shared.Event) {
 func setSource(o *shared.Observation, dst *shared.Event, c *client, p *policy) {
 	tagged := readQuery(o.RawQuery, p.keys, dst)
 	ref := parseReferrer(o.Referer)
+	if spamReferrer(ref.domain) {
+		ref = referrer{} // the visit is there all the same
+	}
 	fetchSite := ""
 	if dst.Origin == shared.OriginEdge {
 		fetchSite = o.SecFetchSite // a message's own is that of the script

@@ -25,6 +25,21 @@ func TestSourcesAndChannels(t *testing.T) {
 		{"https://www.amazon.de/dp/1", "", "", "", "Amazon", ChannelOrganicShopping},
 		{"https://blog.example.net/post", "", "", "", "blog.example.net", ChannelReferral},
 
+		// Referrer spam is no referrer; a link's own words stand.
+		{"https://semalt.com/crawler.php?u=x", "", "", "", "", ChannelDirect},
+		{"http://site12.free-share-buttons.com", "", "", "", "", ChannelDirect},
+		{"https://semalt.com/", "utm_source=newsletter&utm_medium=email", "", "", "newsletter", ChannelEmail},
+		{"https://notsemalt.com/", "", "", "", "notsemalt.com", ChannelReferral},
+		{"https://semalt.com/", "", "", instagram, "Instagram", ChannelOrganicSocial},
+
+		{"https://chat.qwen.ai/c/1", "", "", "", "Qwen", ChannelAI},
+		{"android-app://com.openai.chatgpt/", "", "", "", "ChatGPT", ChannelAI},
+		{"https://copilot.microsoft.com/chats/x", "", "", "", "Microsoft Copilot", ChannelAI},
+		{"", "utm_source=perplexity", "", "", "Perplexity", ChannelAI},
+		{"", "utm_source=%D1%8F%D0%BD%D0%B4%D0%B5%D0%BA%D1%81", "", "", "яндекс", ChannelReferral},
+		{"", "UTM_SOURCE=Google&Utm_Medium=CPC", "", "", "Google", ChannelPaidSearch},
+		{"https://www.google.com/", "utm_source=&source=", "", "", "Google", ChannelOrganicSearch},
+
 		// Whole labels only.
 		{"https://notgoogle.com/", "", "", "", "notgoogle.com", ChannelReferral},
 		{"https://google.com.example.net/", "", "", "", "google.com.example.net", ChannelReferral},
@@ -71,6 +86,16 @@ func TestSourcesAndChannels(t *testing.T) {
 		{"", "utm_source=app&utm_medium=web-push", "", "", "app", ChannelPush},
 		{"", "utm_source=app&utm_medium=link", "", "", "app", ChannelReferral},
 
+		{"", "utm_source=google&utm_medium=cpm", "", "", "Google", ChannelPaidSearch},
+		{"https://www.youtube.com/", "utm_source=blog&utm_medium=email", "", "", "blog", ChannelEmail},
+		{"", "utm_source=firebase", "", "", "firebase", ChannelPush},
+		{"", "utm_source=app&utm_medium=mobile", "", "", "app", ChannelPush},
+		{"", "utm_source=app&utm_medium=notification", "", "", "app", ChannelPush},
+		{"", "utm_source=x&utm_medium=ai-assistant", "", "", "X", ChannelOrganicSocial}, // social comes before AI assistants
+		{"", "utm_source=blog&utm_medium=ai-assistant", "", "", "blog", ChannelAI},
+		{"", "utm_source=amazon", "", "", "Amazon", ChannelOrganicShopping},
+		{"", "utm_source=amazon&utm_medium=paid", "", "", "Amazon", ChannelPaidShopping},
+
 		// Advertisements by click id.
 		{"", "gclid=abc", "", "", "Google", ChannelPaidSearch},
 		{"https://www.bing.com/", "msclkid=abc", "", "", "Bing", ChannelPaidSearch},
@@ -110,6 +135,23 @@ func TestNothingSecretOfAReferrerIsKept(t *testing.T) {
 		got := parseReferrer(c.ref)
 		if got.domain != c.domain || got.path != c.path {
 			t.Errorf("%q: %q %q, want %q %q", c.ref, got.domain, got.path, c.domain, c.path)
+		}
+	}
+}
+
+// What is known not to be spam is on no list: a referrer taken away by mistake
+// harms a site.
+func TestNoSourceIsSpam(t *testing.T) {
+	for _, spec := range sourceSpecs {
+		for h := range strings.FieldsSeq(spec.hosts) {
+			if spamReferrer(h) {
+				t.Errorf("%s of %s is taken for spam", h, spec.name)
+			}
+		}
+	}
+	for domain := range spam {
+		if domain != hostname(domain) || !strings.Contains(domain, ".") {
+			t.Errorf("%q is not in the form in which hosts are looked up", domain)
 		}
 	}
 }
