@@ -24,13 +24,14 @@ var resultIndex = func() map[shared.Result]int {
 type site struct {
 	name        string
 	results     []atomic.Uint64 // by resultIndex
+	sums        sums            // of these, for the aggregator
 	evidence    atomic.Uint64   // completions of this name
 	activations atomic.Uint64
 	visitors    *evidence.Site // who was shown a page
 }
 
 func newSite(name string, m *evidence.Memory) *site {
-	return &site{name: name, results: make([]atomic.Uint64, len(shared.Results)), visitors: m.Site(name)}
+	return &site{name: name, results: make([]atomic.Uint64, len(shared.Results)), sums: newSums(), visitors: m.Site(name)}
 }
 
 func (s *site) count(r shared.Result) { s.results[resultIndex[r]].Add(1) }

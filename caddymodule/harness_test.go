@@ -120,15 +120,27 @@ func (a *aggregator) batches(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(ack)
 }
 
-// all returns the events that have come, in no order.
+// all returns the events that have come, in no order, without the sums of
+// requests that a stop adds.
 func (a *aggregator) all() []shared.Event {
+	return a.filtered(func(e shared.Event) bool { return e.Name != shared.CompletionRequests })
+}
+
+// sums returns the sums of requests that have come.
+func (a *aggregator) sums() []shared.Event {
+	return a.filtered(func(e shared.Event) bool { return e.Name == shared.CompletionRequests })
+}
+
+func (a *aggregator) filtered(keep func(shared.Event) bool) []shared.Event {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var all []shared.Event
+	var list []shared.Event
 	for _, e := range a.events {
-		all = append(all, e)
+		if keep(e) {
+			list = append(list, e)
+		}
 	}
-	return all
+	return list
 }
 
 // wait returns the events as soon as there are n of them, or fails.

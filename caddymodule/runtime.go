@@ -223,6 +223,7 @@ func (rt *runtime) open(app *App) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	rt.stopRecord = cancel
 	rt.running.Go(func() { rt.record(ctx, q) })
+	rt.running.Go(func() { rt.tellSums(ctx, q) })
 	return nil
 }
 
@@ -324,6 +325,9 @@ func (rt *runtime) Destruct() error {
 	go func() { rt.running.Wait(); close(drained) }()
 	select {
 	case <-drained:
+		if q := rt.queue.Load(); q != nil {
+			rt.writeSums(ctx, q, time.Now())
+		}
 	case <-ctx.Done():
 		rt.log.Error("recorder did not end in time; events in memory are lost")
 	}

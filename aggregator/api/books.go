@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -57,11 +58,13 @@ type incidentAnswer struct {
 }
 
 type accountingAnswer struct {
+	*stats.Books
 	Edges      []edgeAnswer     `json:"edges"`
 	Incomplete []incidentAnswer `json:"incomplete"`
 }
 
-// accounting says what became of everything that the edges captured, and in
+// accounting says what became of every request of the range, what its page
+// views are made of, what became of everything that the edges captured, and in
 // which spans of the range something is missing.
 func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 	site, zone, err := s.site(r)
@@ -69,9 +72,15 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	snap := s.cfg.Snapshot()
+	defer snap.Release()
 	began := stats.Began(snap.Files, site.ID)
-	snap.Release()
 	q, err := stats.Parse(stats.Site{ID: site.ID, Zone: zone, Began: began}, r.URL.Query(), s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
+	defer cancel()
+	books, err := s.cfg.Engine.Books(ctx, snap.Files, q)
 	if err != nil {
 		return err
 	}
@@ -79,7 +88,7 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read incidents: %w", err)
 	}
-	answer := accountingAnswer{Edges: []edgeAnswer{}, Incomplete: []incidentAnswer{}}
+	answer := accountingAnswer{Books: books, Edges: []edgeAnswer{}, Incomplete: []incidentAnswer{}}
 	for _, e := range s.cfg.Books.Edges() {
 		answer.Edges = append(answer.Edges, booksOf(&e))
 	}

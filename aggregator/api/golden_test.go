@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -142,7 +143,29 @@ func (i *instance) story(t *testing.T) {
 	firefox.VisitorID = 6
 	i.visit(t, "2026-11-22T14:29:30Z", firefox, "/blog/eiders")
 	i.visit(t, "2026-11-22T14:29:40Z", bot, "/blog/eiders")
+	i.requests(t, map[shared.Result]int{
+		shared.ResultPageview: 13, shared.ResultBot: 1, shared.ResultAsset: 41, shared.ResultHealthCheck: 12, shared.ResultRedirect: 2, shared.ResultFailed: 3,
+	})
 	if err := i.lake.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// requests says what an edge counted.
+func (i *instance) requests(t *testing.T, results map[shared.Result]int) {
+	t.Helper()
+	i.seq++
+	e := shared.Event{
+		SiteID: siteID, Kind: shared.KindCompletion, Name: shared.CompletionRequests, Origin: shared.OriginEdge,
+		Edge: shared.EdgeID{1}, Epoch: 1, Seq: i.seq, Time: now.UnixMicro() - 1, ReceivedAt: now.UnixMicro(), DedupeKey: "run-0",
+	}
+	for result, n := range results {
+		e.Props = append(e.Props, shared.Prop{Key: string(result), Value: strconv.Itoa(n), Type: shared.PropNumber})
+	}
+	again := e // the edge was not sure to have been heard
+	again.Seq++
+	i.seq++
+	if err := i.lake.Ingest(context.Background(), lake.Batch{SpoolPos: i.seq, Events: []shared.Event{e, again}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,6 +8,10 @@ import (
 // note counts what an event takes part in when rows are resolved; the
 // conditions are those of package stats.
 func note(f *state.Facts, e *shared.Event) {
+	if e.Kind == shared.KindCompletion && e.Name == shared.CompletionRequests {
+		f.Requests++ // its key is looked at where these are added up
+		return
+	}
 	if e.DedupeKey != "" {
 		f.Keyed++
 	}
@@ -43,7 +47,5 @@ func noteCompletion(f *state.Facts, name string) {
 		f.Evidence++
 	case shared.CompletionEvidence:
 		f.Evidence++
-	case shared.CompletionRequests:
-		f.Requests++
 	}
 }

@@ -26,5 +26,6 @@ type statement struct {
 	from, to int64 // µs since 1970, to excluded: rows outside are not asked for
 	zone     *time.Location
 	now      bool // about the present
+	raw      bool // of events as they are
 	fill     bool // asks for what a completing row adds
 }

@@ -14,7 +14,10 @@ const (
 )
 
 // people is the condition on rows that count at all: interactions of people.
-const people = "kind IN ('pageview', 'event') AND (verdict IS NULL OR verdict <> 'bot')"
+const people = "kind IN ('pageview', 'event') AND " + peoples
+
+// peoples is the condition on rows of people.
+const peoples = "(verdict IS NULL OR verdict <> 'bot')"
 
 // ordinal orders a visitor's events by time, at the same microsecond by
 // sequence, in one integer that sorts fast: µs since 1970 fit into 53 bits

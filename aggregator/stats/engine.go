@@ -15,6 +15,7 @@ import (
 type Engine struct {
 	db        *duck.DB
 	overviews *flight.Group[*overview]
+	books     *flight.Group[*Books]
 }
 
 // keptOverviews are for the next tab that opens, and for questions that the
@@ -23,7 +24,7 @@ const keptOverviews = 8
 
 // NewEngine makes an engine that asks db.
 func NewEngine(db *duck.DB) *Engine {
-	return &Engine{db: db, overviews: flight.New[*overview](keptOverviews)}
+	return &Engine{db: db, overviews: flight.New[*overview](keptOverviews), books: flight.New[*Books](keptBooks)}
 }
 
 // Began is when the site's first event happened, zero if there is none.
@@ -53,8 +54,8 @@ func Relevant(files []lake.File, siteID string, from, to int64) []lake.File {
 func relevant(files []lake.File, siteID string, s *statement) ([]lake.File, state.Facts) {
 	from, to := s.reach()
 	list := within(files, siteID, from, to)
-	facts, _ := factsOf(list)
-	if plain(facts) {
+	facts := factsOf(list)
+	if plain(facts) || s.raw {
 		list = within(list, siteID, s.from, s.to)
 	}
 	return list, facts

@@ -60,20 +60,16 @@ const (
 // classOf is the class of a row that counts as it is.
 const classOf = "CASE WHEN kind <> 'pageview' THEN NULL WHEN " + ofProxy + " OR origin IS NULL THEN 'recorded' ELSE 'script_only' END"
 
-// factsOf sums up what files hold; known is false where a file does not say.
-func factsOf(files []lake.File) (sum state.Facts, known bool) {
-	known = true
+// factsOf sums up what files hold: some of everything where one does not say.
+func factsOf(files []lake.File) (sum state.Facts) {
 	for i := range files {
-		if f := files[i].Facts; f != nil {
-			sum.Add(*f)
-		} else {
-			known = false
+		f := files[i].Facts
+		if f == nil {
+			return state.Facts{Keyed: 1, Ahead: 1, Loads: 1, Trackers: 1, Evidence: 1, Carried: 1, Requests: 1}
 		}
+		sum.Add(*f)
 	}
-	if !known {
-		sum = state.Facts{Keyed: 1, Ahead: 1, Loads: 1, Trackers: 1, Evidence: 1, Carried: 1}
-	}
-	return sum, known
+	return sum
 }
 
 // plain reports whether there is nothing to resolve.
@@ -95,6 +91,9 @@ type resolver struct {
 
 // resolve puts the definition of counted before the statement.
 func resolve(s statement, facts state.Facts) statement {
+	if s.raw {
+		return s
+	}
 	if plain(facts) {
 		s.text = prepend("counted AS NOT MATERIALIZED (SELECT *, "+classOf+" AS class, false AS reclassified FROM events)", s.text)
 		return s

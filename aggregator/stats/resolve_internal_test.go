@@ -505,6 +505,7 @@ func TestResolvedAsWritten(t *testing.T) {
 			r := newRange(s.zone, first, first.add(0, 0, s.r.IntN(3)))
 			name := fmt.Sprintf("round %d, %s, %s to %s", round, s.zone, r.First, r.Last)
 			got := resolvedRows(t, e, files, r)
+			checkBooks(t, name, e, files, r, s.events, want)
 			for i := range s.events {
 				k := keyOfEvent(&s.events[i])
 				w, counts := want[k]
@@ -528,6 +529,50 @@ func TestResolvedAsWritten(t *testing.T) {
 		}
 	}
 	t.Logf("%v", seen)
+}
+
+// checkBooks compares the accounting with what the reference says of each row.
+func checkBooks(t *testing.T, name string, e *Engine, files []lake.File, r Range, events []shared.Event, outcomes map[rowKey]outcome) {
+	t.Helper()
+	var want PageviewBooks
+	visitors := map[uint64]bool{}
+	for i := range events {
+		o, counts := outcomes[keyOfEvent(&events[i])]
+		at := events[i].Time
+		if !counts || at < r.From || at >= r.To || events[i].Verdict == shared.VerdictBot {
+			continue
+		}
+		if !o.reclassified && o.visitor != 0 && (o.class != "" || events[i].Kind == shared.KindEvent) {
+			visitors[o.visitor] = true
+		}
+		if o.class == "" {
+			continue
+		}
+		*map[string]*int64{
+			"recorded": &want.Recorded, "activated": &want.Activated, "script_only": &want.ScriptOnly, "cached": &want.Cached,
+		}[o.class]++
+		if o.reclassified {
+			want.Reclassified++
+		} else {
+			want.People++
+		}
+	}
+	q := Query{SiteID: testSite, Range: r, Interval: Day, Limit: 10}
+	books, err := e.Books(t.Context(), files, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := books.Pageviews
+	if got != want || got.People != got.Recorded+got.Activated+got.ScriptOnly+got.Cached-got.Reclassified {
+		t.Fatalf("%s: books %+v, want %+v", name, got, want)
+	}
+	main, err := e.Main(t.Context(), files, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if main.Pageviews != want.People || main.Visitors != int64(len(visitors)) {
+		t.Fatalf("%s: %d pageviews of %d visitors, want %d of %d", name, main.Pageviews, main.Visitors, want.People, len(visitors))
+	}
 }
 
 // withRoot leaves the name of a continued identity out of a comparison: what

@@ -1,0 +1,99 @@
+package stats
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+)
+
+// Books are the accounts of a range: what became of its requests, and what its
+// page views are made of.
+type Books struct {
+	// Requests at the edges, as they report them once a minute; null where none
+	// did. Results sum to them.
+	Requests  *int64           `json:"requests"`
+	Results   map[string]int64 `json:"results"`
+	Pageviews PageviewBooks    `json:"pageviews"`
+}
+
+// PageviewBooks close: people = recorded + activated + script_only + cached -
+// reclassified.
+type PageviewBooks struct {
+	Recorded     int64 `json:"recorded"`     // at the proxy, of people
+	Activated    int64 `json:"activated"`    // fetched ahead, and seen
+	ScriptOnly   int64 `json:"script_only"`  // that only a script or a server knew of
+	Cached       int64 `json:"cached"`       // that a cache answered
+	Reclassified int64 `json:"reclassified"` // of these, of visitors that turned out to be bots
+	People       int64 `json:"people"`       // what every report counts
+}
+
+// keptBooks are for the tabs that ask again.
+const keptBooks = 8
+
+// Books answers about the query's range. Filters don't matter.
+func (e *Engine) Books(ctx context.Context, files []lake.File, q Query) (*Books, error) {
+	s := compileBooks(q)
+	list, _ := relevant(files, q.SiteID, &s)
+	h := fnv.New128a()
+	for i := range list {
+		_, _ = h.Write([]byte(list[i].Path + "\n"))
+	}
+	key := fmt.Sprintf("%s %s %d %d %x", q.SiteID, q.Range.Zone, q.Range.From, q.Range.To, h.Sum(nil))
+	return e.books.Do(ctx, key, func(ctx context.Context) (*Books, error) {
+		return e.makeBooks(ctx, list, q)
+	})
+}
+
+func (e *Engine) makeBooks(ctx context.Context, files []lake.File, q Query) (*Books, error) {
+	b := &Books{Results: map[string]int64{}}
+	v := &b.Pageviews
+	err := e.run(ctx, files, q.SiteID, compileBooks(q), func(scan func(...any) error) error {
+		return scan(&v.Recorded, &v.Activated, &v.ScriptOnly, &v.Cached, &v.Reclassified, &v.People)
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := within(files, q.SiteID, q.Range.From, q.Range.To)
+	if facts := factsOf(list); facts.Requests == 0 {
+		return b, nil
+	}
+	err = e.run(ctx, list, q.SiteID, compileRequests(q), func(scan func(...any) error) error {
+		var result string
+		var n int64
+		err := scan(&result, &n)
+		b.Results[result] = n
+		if b.Requests == nil {
+			b.Requests = new(int64)
+		}
+		*b.Requests += n
+		return err
+	})
+	return b, err
+}
+
+func compileBooks(q Query) statement {
+	b := &builder{}
+	p := newPlan(Query{}, q.Range)
+	s := p.statement(0, nil)
+	of := func(class string) string {
+		return "count(*) FILTER (class = '" + class + "' AND (" + peoples + " OR reclassified)), "
+	}
+	s.text = "SELECT " + of("recorded") + of("activated") + of("script_only") + of("cached") +
+		"count(*) FILTER (reclassified), count(*) FILTER (" + peoples + ") FROM counted WHERE kind = 'pageview' AND " + window(b, s.from, s.to)
+	s.args = b.args
+	return s
+}
+
+// compileRequests adds up what edges say of their requests. An edge that does
+// not know whether it was heard says it again under the same key.
+func compileRequests(q Query) statement {
+	b := &builder{}
+	s := statement{from: q.Range.From, to: q.Range.To, raw: true}
+	s.text = "SELECT said.key, sum(TRY_CAST(said.value AS BIGINT))::BIGINT FROM (SELECT unnest(map_entries(any_value(props))) AS said FROM events" +
+		" WHERE kind = 'completion' AND name = 'requests' AND origin = 'edge' AND " + window(b, s.from, s.to) +
+		" GROUP BY coalesce(dedupe_key, edge || epoch::VARCHAR || '-' || seq::VARCHAR)) GROUP BY said.key HAVING sum(TRY_CAST(said.value AS BIGINT)) > 0"
+	s.args = b.args
+	return s
+}
