@@ -24,7 +24,7 @@ var resultIndex = func() map[shared.Result]int {
 type site struct {
 	name        string
 	results     []atomic.Uint64 // by resultIndex
-	sums        sums            // of these, for the aggregator
+	sums        *sums           // of these, for the aggregator
 	evidence    atomic.Uint64   // completions of this name
 	activations atomic.Uint64
 	visitors    *evidence.Site // who was shown a page

@@ -61,6 +61,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		counter(descCompletions, s.evidence.Load(), s.name, shared.CompletionEvidence)
 		counter(descCompletions, s.activations.Load(), s.name, shared.CompletionActivation)
+		counter(descCompletions, s.sums.n.Load(), s.name, shared.CompletionRequests)
 	}
 	st := c.rt.status(time.Now())
 	for _, e := range []struct {

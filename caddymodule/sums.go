@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -79,16 +80,16 @@ func (rt *runtime) writeSums(ctx context.Context, log sumLog, at time.Time) {
 // may be in the queue all the same, so it is written again as it was, under the
 // name that tells the two to be one.
 type sums struct {
-	run   uint64   // names the counts of this process
-	n     uint64   // events so far
-	told  []uint64 // by resultIndex: written
-	next  []uint64 // written once event is
+	run   uint64        // names the counts of this process
+	n     atomic.Uint64 // events so far
+	told  []uint64      // by resultIndex: written
+	next  []uint64      // written once event is
 	event shared.Event
 	waits bool // for event to be written
 }
 
-func newSums() sums {
-	return sums{run: rand.Uint64(), told: make([]uint64, len(shared.Results))}
+func newSums() *sums {
+	return &sums{run: rand.Uint64(), told: make([]uint64, len(shared.Results))}
 }
 
 // prepare makes the event with what is not written yet; there may be nothing.
@@ -99,7 +100,7 @@ func (m *sums) prepare(s *site, at time.Time) bool {
 	m.next = make([]uint64, len(s.results))
 	m.event = shared.Event{
 		Site: s.name, Time: at.UnixMicro(), Origin: shared.OriginEdge, Kind: shared.KindCompletion, Name: shared.CompletionRequests,
-		DedupeKey: fmt.Sprintf("%016x-%d", m.run, m.n),
+		DedupeKey: fmt.Sprintf("%016x-%d", m.run, m.n.Load()),
 	}
 	for i, result := range shared.Results {
 		m.next[i] = s.results[i].Load()
@@ -113,5 +114,5 @@ func (m *sums) prepare(s *site, at time.Time) bool {
 
 func (m *sums) written() {
 	m.told, m.waits = m.next, false
-	m.n++
+	m.n.Add(1)
 }
