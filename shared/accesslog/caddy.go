@@ -30,10 +30,11 @@ type caddyRequest struct {
 	Host     string      `json:"host"`
 	URI      string      `json:"uri"`
 	Header   http.Header `json:"headers"`
+	TLS      *struct{}   `json:"tls"`
 }
 
 // parseCaddy is not ok for a message that tells of no request.
-func parseCaddy(line []byte) (e Entry, ok bool, err error) {
+func parseCaddy(line []byte, zone *time.Location) (e Entry, ok bool, err error) {
 	var l caddyLine
 	if err := json.Unmarshal(line, &l); err != nil {
 		return e, false, ErrJSON
@@ -48,7 +49,7 @@ func parseCaddy(line []byte) (e Entry, ok bool, err error) {
 	if r.URI == "" {
 		return e, false, ErrRequest
 	}
-	at, ok := caddyTime(l.TS)
+	at, ok := caddyTime(l.TS, zone)
 	if !ok {
 		return e, false, ErrTime
 	}
@@ -69,9 +70,9 @@ func parseCaddy(line []byte) (e Entry, ok bool, err error) {
 		return e, false, ErrNoClient
 	}
 	return Entry{
-		RemoteAddr: client, Time: at, Method: r.Method, URI: r.URI, Proto: r.Proto, Host: r.Host,
+		RemoteAddr: client, Time: at, AtEnd: true, Method: r.Method, URI: r.URI, Proto: r.Proto, Host: r.Host,
 		Status: status, Size: size, Referer: field(r.Header, "Referer"), UserAgent: field(r.Header, "User-Agent"),
-		ContentType: field(l.Answer, "Content-Type"), Duration: caddyDuration(l.Duration), Header: r.Header, Answer: l.Answer,
+		ContentType: field(l.Answer, "Content-Type"), Secure: r.TLS != nil, Duration: caddyDuration(l.Duration), Header: r.Header, Answer: l.Answer,
 	}, true, nil
 }
 
@@ -114,11 +115,13 @@ var caddyLayouts = []string{
 
 // caddyTime reads ts in each of the notations of Caddy's time_format. Numbers
 // are told apart by their size: seconds, milliseconds or nanoseconds since 1970.
-func caddyTime(raw json.RawMessage) (time.Time, bool) {
+// A text without a zone is in the given one.
+func caddyTime(raw json.RawMessage, zone *time.Location) (time.Time, bool) {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
 		for _, layout := range caddyLayouts {
-			if at, ok := parseTime(layout, text); ok {
+			at, err := time.ParseInLocation(layout, text, zone)
+			if at = at.UTC(); err == nil && at.Year() >= 1970 && at.Year() <= 9999 {
 				return at, true
 			}
 		}

@@ -18,7 +18,7 @@ func equal(a, b Entry) bool { return reflect.DeepEqual(a, b) }
 
 func TestCaddy(t *testing.T) {
 	base := Entry{
-		RemoteAddr: "192.0.2.7", Time: time.Date(2015, 5, 17, 8, 5, 3, 250_000_000, time.UTC), Method: "GET", URI: "/a?b=c",
+		RemoteAddr: "192.0.2.7", AtEnd: true, Time: time.Date(2015, 5, 17, 8, 5, 3, 250_000_000, time.UTC), Method: "GET", URI: "/a?b=c",
 		Proto: "HTTP/2.0", Host: "example.com", Status: 200, Size: 512, Referer: "http://example.org/", UserAgent: "Mozilla/5.0",
 		ContentType: "text/html; charset=utf-8", Duration: 1500 * time.Microsecond,
 		Header: http.Header{"User-Agent": {"Mozilla/5.0"}, "Referer": {"http://example.org/"}, "Cookie": {"REDACTED"}},

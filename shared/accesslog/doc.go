@@ -1,9 +1,11 @@
 // Package accesslog reads the access logs of web servers, one request at a time.
 //
-// It owns two notations: the combined log format of Apache and nginx (the
-// common format is its beginning), and the JSON access log of Caddy. Each line
-// is recognised by its first byte, so that a file may hold both; a gzipped
-// stream is recognised by its magic.
+// It owns four notations: the combined log format of Apache and nginx (the
+// common format is its beginning, Traefik's common format goes on behind it),
+// the JSON access logs of Caddy and of Traefik, and W3C's extended format as IIS
+// and CloudFront write it. Each line is recognised by itself, so that a file may
+// hold several; only the columns of a W3C log are named above its lines (see
+// [Notation]). A stream packed by gzip or zstd is recognised by its magic.
 //
 // It promises that a [Parser] never panics, never keeps more than one line of
 // at most [MaxLine] bytes in memory, and goes on behind a line that it cannot

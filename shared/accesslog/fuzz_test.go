@@ -85,12 +85,51 @@ func FuzzCaddyJSON(f *testing.F) {
 	f.Add(`{"request":{"method":"GET","uri":"/","remote_addr":"[::1]:1"},"ts":"2015-05-17T08:05:03Z","status":200}`)
 	f.Add(`{"request":{"headers":{"":[]}},"ts":1e18,"duration":1e-9,"size":1}`)
 	f.Fuzz(func(t *testing.T, line string) {
-		e, ok, err := parseCaddy([]byte(line))
+		e, ok, err := parseCaddy([]byte(line), time.UTC)
 		if ok != (err == nil && e.Method != "") {
 			t.Fatalf("ok %v, error %v, method %q", ok, err, e.Method)
 		}
 		if ok {
 			checkEntry(t, e)
+		}
+	})
+}
+
+func FuzzTraefikJSON(f *testing.F) {
+	for _, test := range golden {
+		if strings.HasPrefix(test.name, "Traefik JSON") {
+			f.Add(test.log)
+		}
+	}
+	f.Add(`{"ClientAddr":"[::1]:1","DownstreamStatus":200,"RequestMethod":"GET","RequestPath":"/","StartUTC":"2024-05-01T10:00:00Z","Duration":-1,"request_":"x","downstream_a":1}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		e, ok, err := parseTraefik([]byte(line))
+		if ok != (err == nil && e.Method != "") {
+			t.Fatalf("ok %v, error %v, method %q", ok, err, e.Method)
+		}
+		if ok {
+			checkEntry(t, e)
+		}
+	})
+}
+
+// FuzzW3C reads a log under columns that are fuzzed as well.
+func FuzzW3C(f *testing.F) {
+	f.Add("date time c-ip cs-method cs-uri-stem sc-status", "2024-05-01 10:00:00 203.0.113.9 GET / 200")
+	f.Add("time\tcs-uri cs-method c-dns sc-status time-taken sc-bytes cs(user-agent)", "10:00:00\t/%\tGET\th\t200\t1e300\t-\t%2%")
+	f.Fuzz(func(t *testing.T, fields, line string) {
+		n := (&Notation{}).Directive([]byte("#Fields: " + fields))
+		n = n.Directive([]byte("#Date: 2024-05-01"))
+		e, ok, err := n.Parse(line)
+		if ok && err != nil {
+			t.Fatalf("an entry and %v", err)
+		}
+		if ok && err == nil {
+			checkEntry(t, e)
+			_, _, _ = e.Target()
+			if !e.Client().IsValid() {
+				t.Fatal("no client")
+			}
 		}
 	})
 }

@@ -3,11 +3,13 @@ package accesslog
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // MaxLine bounds one line: it stops a file without line ends from filling the
@@ -17,6 +19,7 @@ const MaxLine = 1 << 20
 // Parser reads one request at a time. It is not safe for concurrent use.
 type Parser struct {
 	source  io.Reader
+	as      *Notation
 	lines   *bufio.Reader
 	buf     []byte
 	line    int
@@ -25,7 +28,7 @@ type Parser struct {
 
 // NewParser reads a log, gzipped or not, from r. Nothing is read before the
 // first call of Next.
-func NewParser(r io.Reader) *Parser { return &Parser{source: r} }
+func NewParser(r io.Reader) *Parser { return &Parser{source: r, as: &Notation{}} }
 
 // Next returns the next request. A *[LineError] tells of one line that cannot
 // be read: the next call goes on behind it. io.EOF ends the log; any other
@@ -44,7 +47,8 @@ func (p *Parser) Next() (Entry, error) {
 		if err != nil {
 			return Entry{}, err
 		}
-		e, ok, err := ParseLine(line)
+		p.as = p.as.Directive(line)
+		e, ok, err := p.as.Parse(string(line))
 		if err != nil {
 			return Entry{}, &LineError{Line: p.line, Err: err}
 		}
@@ -63,23 +67,39 @@ func (p *Parser) Skipped() int { return p.skipped }
 // Lines is the number of lines read so far.
 func (p *Parser) Lines() int { return p.line }
 
-// start looks at the first bytes for gzip's magic.
+// start looks at the first bytes for a compression's magic.
 func (p *Parser) start() error {
-	raw := bufio.NewReaderSize(p.source, 64<<10)
-	magic, err := raw.Peek(2)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read access log: %w", err)
+	plain, _, err := Decompress(p.source)
+	if err != nil {
+		return err
 	}
-	p.lines = raw
-	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		zr, err := gzip.NewReader(raw)
-		if err != nil {
-			p.lines = nil
-			return fmt.Errorf("decompress access log: %w", err)
-		}
-		p.lines = bufio.NewReaderSize(zr, 64<<10)
-	}
+	p.lines = bufio.NewReaderSize(plain, 64<<10)
 	return nil
+}
+
+// maxWindow bounds the memory that a zstd stream can ask for.
+const maxWindow = 64 << 20
+
+// Decompress returns what r holds, gunzipped or decompressed by zstd where its
+// first bytes say that it is packed.
+func Decompress(r io.Reader) (plain io.Reader, packed bool, err error) {
+	raw := bufio.NewReaderSize(r, 64<<10)
+	magic, err := raw.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, false, fmt.Errorf("read access log: %w", err)
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		plain, err = gzip.NewReader(raw)
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		plain, err = zstd.NewReader(raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+	default:
+		return raw, false, nil
+	}
+	if err != nil {
+		return nil, true, fmt.Errorf("decompress access log: %w", err)
+	}
+	return plain, true, nil
 }
 
 // readLine returns the next line without its end, in memory that the next call
@@ -110,25 +130,6 @@ func (p *Parser) readLine() ([]byte, error) {
 			return nil, &LineError{Line: p.line, Err: ErrTooLong}
 		}
 		return bytes.TrimRight(p.buf, "\r\n"), nil
-	}
-}
-
-// ParseLine reads one line without its end. It is not ok for a line that is no
-// request by intention: blank, a comment, another of Caddy's messages.
-// The entry shares no memory with the line.
-func ParseLine(line []byte) (e Entry, ok bool, err error) {
-	if len(line) > MaxLine {
-		return Entry{}, false, ErrTooLong
-	}
-	line = bytes.TrimSpace(line)
-	switch {
-	case len(line) == 0 || line[0] == '#':
-		return Entry{}, false, nil
-	case line[0] == '{':
-		return parseCaddy(line)
-	default:
-		e, err = parseCombined(string(line))
-		return e, err == nil, err
 	}
 }
 

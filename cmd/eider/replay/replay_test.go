@@ -167,9 +167,9 @@ func TestHeadersOfCaddyLogs(t *testing.T) {
 }
 
 func TestHostNamesStayVisitors(t *testing.T) {
-	one := clientAddress(&accesslog.Entry{RemoteAddr: "one.example"})
-	two := clientAddress(&accesslog.Entry{RemoteAddr: "two.example"})
-	if one == two || one[:len("2001:db8:")] != "2001:db8:" || one != clientAddress(&accesslog.Entry{RemoteAddr: "one.example"}) {
+	one := (&accesslog.Entry{RemoteAddr: "one.example"}).Client().String()
+	two := (&accesslog.Entry{RemoteAddr: "two.example"}).Client().String()
+	if one == two || one[:len("2001:db8:")] != "2001:db8:" || one != (&accesslog.Entry{RemoteAddr: "one.example"}).Client().String() {
 		t.Errorf("%s and %s", one, two)
 	}
 }

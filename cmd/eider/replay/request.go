@@ -3,10 +3,8 @@ package replay
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -38,7 +36,7 @@ func request(ctx context.Context, base *url.URL, host string, e *accesslog.Entry
 	req.URL = target(base, e.URI)
 	req.Host = host
 	req.Header = headers(e)
-	answer{Status: e.Status, Size: e.Size, Type: contentType(e), Location: location(e)}.describe(req.Header)
+	answer{Status: e.Status, Size: e.Size, Type: fieldValue(e.AnsweredType()), Location: location(e)}.describe(req.Header)
 	return req, nil
 }
 
@@ -101,7 +99,7 @@ func headers(e *accesslog.Entry) http.Header {
 	if e.Referer != "" {
 		h.Set("Referer", fieldValue(e.Referer))
 	}
-	h.Set("X-Forwarded-For", clientAddress(e))
+	h.Set("X-Forwarded-For", e.Client().String())
 	return h
 }
 
@@ -117,22 +115,6 @@ func fieldValue(s string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// clientAddress is what a proxy would have put into X-Forwarded-For. A host
-// name that the server looked up gets an address of its own, in the network
-// for documentation, so that it stays one visitor: in the upper half, because
-// the lower one does not tell visitors apart.
-func clientAddress(e *accesslog.Entry) string {
-	if addr, ok := e.ClientIP(); ok {
-		return addr.String()
-	}
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(e.RemoteAddr))
-	sum := hash.Sum(nil)
-	standIn := netip.MustParseAddr("2001:db8::1").As16()
-	copy(standIn[4:], sum)
-	return netip.AddrFrom16(standIn).String()
-}
-
 // hostOf is the host that was asked for: the logged one, else the site.
 func hostOf(e *accesslog.Entry, site string) string {
 	host := e.Host
@@ -143,16 +125,6 @@ func hostOf(e *accesslog.Entry, site string) string {
 		return site
 	}
 	return host
-}
-
-func contentType(e *accesslog.Entry) string {
-	switch {
-	case e.Status == http.StatusNotModified || e.Status == http.StatusNoContent:
-		return ""
-	case e.Answer != nil:
-		return fieldValue(e.ContentType) // Caddy logs what was answered: none is none
-	}
-	return accesslog.TypeOf(e.URI)
 }
 
 // location is the logged one; else the target with a slash, which is what
