@@ -31,6 +31,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/api"
 	"github.com/eider-analytics/eider/aggregator/duck"
 	"github.com/eider-analytics/eider/aggregator/handout"
+	"github.com/eider-analytics/eider/aggregator/importjob"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
@@ -140,6 +141,9 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	a.server = a.newServer()
 	go func() { served <- a.server.Serve(a.listener) }()
+	sweeping, stopSweeping := context.WithCancel(ctx)
+	defer stopSweeping()
+	go a.sweepImport(sweeping)
 	err := a.receiver.Recover(ctx)
 	if err == nil {
 		a.mount()
@@ -157,6 +161,25 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
 	defer cancel()
 	return errors.Join(err, a.close(closing))
+}
+
+// sweepImport removes the salts of an import that nobody goes on with: the
+// command may never be called again.
+func (a *Aggregator) sweepImport(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if swept, err := importjob.Sweep(a.cfg.ImportJob(), time.Now()); err != nil {
+			a.log.Error("salts of an idle import could not be removed", zap.Error(err))
+		} else if swept {
+			a.log.Info("salts of an idle import were overwritten and removed")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // close ends everything in the order of the data's way, so that what came in
@@ -225,9 +248,14 @@ func (a *Aggregator) openReceiver() error {
 		return err
 	}
 	a.tokenPath = path
+	importKey, err := lastingSecret(a.cfg.importKeyFile())
+	if err != nil {
+		return fmt.Errorf("import key: %w", err)
+	}
 	a.receiver, err = receive.New(receive.Config{
 		Tokens: receive.SharedToken(token), Registry: a.store.sites, State: a.store.state, Spool: a.store.spool,
-		Sink: a.lake, DeadLetters: a.cfg.deadLettersDir(), Registerer: a.metrics, Logger: a.log.Named("receive"),
+		Sink: a.lake, DeadLetters: a.cfg.deadLettersDir(), ImportKey: []byte(importKey), Days: a.lake,
+		Registerer: a.metrics, Logger: a.log.Named("receive"),
 	})
 	return err
 }
@@ -242,7 +270,7 @@ func (a *Aggregator) openOps() error {
 		return err
 	}
 	var err error
-	a.socket, err = ops.ListenSocket(a.cfg.Data, a.store)
+	a.socket, err = ops.ListenSocket(a.cfg.Data, a.store, a.receiver.Trusted())
 	return err
 }
 

@@ -220,3 +220,7 @@ func (c *Config) lakeDir() string        { return filepath.Join(c.Data, "lake") 
 func (c *Config) deadLettersDir() string { return filepath.Join(c.Data, "dead-letters") }
 func (c *Config) tempDir() string        { return filepath.Join(c.Data, "tmp") }
 func (c *Config) tokenFile() string      { return filepath.Join(c.Data, "edge_token") }
+func (c *Config) importKeyFile() string  { return filepath.Join(c.Data, "import_key") }
+
+// ImportJob is where an import of logs keeps the salts of its visitors.
+func (c *Config) ImportJob() string { return filepath.Join(c.Data, "import", "job") }

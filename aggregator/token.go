@@ -17,20 +17,22 @@ func edgeToken(c *Config) (token, path string, err error) {
 		return c.EdgeToken, "", nil
 	}
 	path = c.tokenFile()
-	token, err = readSecret(path)
-	if err == nil || !errors.Is(err, os.ErrNotExist) {
-		if err != nil {
-			err = fmt.Errorf("edge token: %w", err)
-		}
-		return token, path, err
+	if token, err = lastingSecret(path); err != nil {
+		return "", "", fmt.Errorf("edge token: %w", err)
+	}
+	return token, path, nil
+}
+
+// lastingSecret reads the secret in a file, or makes one at the first start.
+func lastingSecret(path string) (string, error) {
+	secret, err := readSecret(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		return secret, err
 	}
 	var b [24]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	token = base64.RawURLEncoding.EncodeToString(b[:])
-	if err := writeSecret(path, token); err != nil {
-		return "", "", fmt.Errorf("keep edge token: %w", err)
-	}
-	return token, path, nil
+	secret = base64.RawURLEncoding.EncodeToString(b[:])
+	return secret, writeSecret(path, secret)
 }
 
 // writeSecret makes a private file that is whole or not there.

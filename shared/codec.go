@@ -116,6 +116,26 @@ func uvarintLen(v uint64) int {
 	return n
 }
 
+// AppendBlank appends a blank: it takes a sequence, and there is no event. An
+// import numbers the lines of a log, most of which make none.
+func AppendBlank(dst []byte) []byte { return append(dst, 0) }
+
+// CountEvents returns how many sequences of a payload, from the position from
+// on, hold an event, readable or not. It believes the payload's framing.
+func CountEvents(payload []byte, from uint64) (events uint64) {
+	for i, off := uint64(0), 0; off < len(payload); i++ {
+		n, w := binary.Uvarint(payload[off:])
+		if w <= 0 || n > uint64(len(payload)-off-w) {
+			return events
+		}
+		off += w + int(n)
+		if n > 0 && i >= from {
+			events++
+		}
+	}
+	return events
+}
+
 // DecodeEvents calls yield for each event of a payload, in order, with its
 // position in the batch. An event that can't be decoded is passed as a nil
 // event with its error, and the rest goes on; yield must not keep e, which is
@@ -138,6 +158,9 @@ func DecodeEvents(h *Header, payload []byte, yield func(i uint64, e *Event, err 
 			return fmt.Errorf("%w: more than the %d events of the header", errMalformed, h.Count)
 		}
 		off += w
+		if n == 0 {
+			continue // a blank: see AppendBlank
+		}
 		if n > MaxEventRaw {
 			yield(i, nil, fmt.Errorf("%w: event of %d bytes, at most %d", errMalformed, n, MaxEventRaw))
 			off += int(n)

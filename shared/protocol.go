@@ -8,6 +8,7 @@ const (
 	PathHello        = "/v1/hello"
 	PathBatches      = "/v1/batches"
 	PathObservations = "/v1/observations"
+	PathImport       = "/v1/import"
 
 	// ContentTypeBatches is the media type of one or more concatenated frames
 	// of one edge and epoch, in order.

@@ -55,6 +55,10 @@ type Salt struct {
 const (
 	IdentityDay   = "day"
 	IdentityMonth = "month"
+	// IdentityDayImport and IdentityMonthImport mark identities of an import:
+	// under salts of its own, so that they join no others.
+	IdentityDayImport   = "day+import"
+	IdentityMonthImport = "month+import"
 	// IdentityDayLocal marks an identity under a salt that no other edge and no
 	// other run of this one has: the edge had not reached its aggregator yet.
 	IdentityDayLocal = "day+local"

@@ -25,6 +25,8 @@ func note(f *state.Facts, e *shared.Event) {
 		noteCompletion(f, e.Name)
 	}
 	switch e.Origin {
+	case shared.OriginImport:
+		f.Imported++
 	case shared.OriginBeacon, shared.OriginUmami, shared.OriginPlausible:
 		f.Evidence++
 		if e.Kind != shared.KindPageview {

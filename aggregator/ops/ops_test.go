@@ -119,7 +119,7 @@ func TestSocket(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ops.SocketName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := ops.ListenSocket(dir, &control{})
+	s, err := ops.ListenSocket(dir, &control{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,9 @@ type Socket struct {
 
 // ListenSocket begins to serve. Who calls it owns the data directory, so a
 // socket that is there is a dead process's.
-func ListenSocket(dir string, c Control) (*Socket, error) {
+//
+// Below /v1/ it serves edges, which may be nil: those paths without a token.
+func ListenSocket(dir string, c Control, edges http.Handler) (*Socket, error) {
 	path, release, err := socketPath(dir)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func ListenSocket(dir string, c Control) (*Socket, error) {
 		return nil, fmt.Errorf("listen on control socket: %w", err)
 	}
 	s := &Socket{
-		server: &http.Server{Handler: controlRoutes(c), ReadHeaderTimeout: 5 * time.Second},
+		server: &http.Server{Handler: controlRoutes(c, edges), ReadHeaderTimeout: 5 * time.Second},
 		done:   make(chan struct{}),
 	}
 	go func() {
@@ -103,8 +105,11 @@ func socketPath(dir string) (path string, release func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName), func() { _ = d.Close() }, nil
 }
 
-func controlRoutes(c Control) http.Handler {
+func controlRoutes(c Control, edges http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if edges != nil {
+		mux.Handle("/v1/", edges)
+	}
 	mux.HandleFunc("GET /sites", func(w http.ResponseWriter, r *http.Request) {
 		list, err := c.Sites(r.Context())
 		reply(w, list, err)
@@ -165,6 +170,9 @@ func Dial(dir string) (*Client, error) {
 	}}
 	return &Client{&http.Client{Transport: transport}, release}, nil
 }
+
+// Transport makes connections to the socket, whatever a request's host is.
+func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
 
 // Close lets go of the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections(); c.release() }

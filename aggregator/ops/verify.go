@@ -166,6 +166,7 @@ func (b *books) edge(id shared.EdgeID) *edgeBooks {
 // spool reads every record after the last that is covered by segments, and
 // adds what it stands for to the books.
 func (r *Report) spool(s *spool.Spool, through uint64, b *books) error {
+	var scratch []byte
 	damaged, err := s.Replay(through+1, func(pos uint64, rec spool.Record) error {
 		f, _, err := batch.Next(rec.Frame)
 		if err != nil {
@@ -187,10 +188,16 @@ func (r *Report) spool(s *spool.Spool, through uint64, b *books) error {
 			e.Lost += count
 			return nil
 		}
-		refused := uint64(len(rec.Rejected))
+		raw, err := f.Raw(scratch)
+		if err != nil {
+			r.problem("spool record %d: %v", pos, err)
+			return nil
+		}
+		scratch = raw
+		events, refused := shared.CountEvents(raw, first-h.FirstSeq), uint64(len(rec.Rejected))
 		e.Rejected += refused
-		e.Stored += count - min(refused, count)
-		r.Spooled += count - min(refused, count)
+		e.Stored += events - min(refused, events)
+		r.Spooled += events - min(refused, events)
 		return nil
 	})
 	if damaged > 0 {

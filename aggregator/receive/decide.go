@@ -165,7 +165,7 @@ func (d *decision) conclude(f *batch.Frame, mark state.Mark, newest bool, info s
 		})
 	} else {
 		mark.Rejected += uint64(len(b.Rejected))
-		mark.Accepted += n - uint64(len(b.Rejected))
+		mark.Accepted += uint64(len(b.Events)) // blanks are neither
 	}
 	b.Header = *h
 	b.Mark = mark

@@ -199,6 +199,14 @@ func (m *marks) expected(id shared.EdgeID, epoch shared.Epoch) (uint64, bool) {
 	return mark.Expected, ok
 }
 
+// find returns the mark of an epoch of an edge.
+func (m *marks) find(id shared.EdgeID, epoch shared.Epoch) (state.Mark, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mark, ok := m.of[markKey{id, epoch}]
+	return mark, ok
+}
+
 // highest is the sequence before which something of the edge was accepted.
 func (m *marks) highest(id shared.EdgeID) uint64 {
 	m.mu.Lock()

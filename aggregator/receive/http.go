@@ -71,7 +71,7 @@ type handler func(w http.ResponseWriter, req *http.Request, allows Permission) e
 // handle authenticates and is the one place that turns errors into answers.
 func (r *Receiver) handle(endpoint string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		allows, ok := r.cfg.Tokens.Authorize(bearer(req))
+		allows, ok := r.authorize(req)
 		var err error
 		if ok {
 			err = h(w, req, allows)

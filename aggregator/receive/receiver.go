@@ -61,8 +61,12 @@ type Config struct {
 	DeadLetters string // directory, created if missing
 	// DeadLetterBytes bounds that directory; 0 = 256 MiB.
 	DeadLetterBytes int64
-	Registerer      prometheus.Registerer
-	Logger          *zap.Logger
+	// ImportKey is the secret under which imports find their logs again. It
+	// must stay the same: with another one, a log counts once more.
+	ImportKey  []byte
+	Days       Days // nil = no day has live events
+	Registerer prometheus.Registerer
+	Logger     *zap.Logger
 }
 
 // Bounds of the work in progress. Each names the abuse or accident it stops.
@@ -133,6 +137,7 @@ func New(cfg Config) (*Receiver, error) {
 	r.mux = http.NewServeMux()
 	r.mux.Handle("POST "+shared.PathHello, r.handle("hello", r.hello))
 	r.mux.Handle("POST "+shared.PathBatches, r.handle("batches", r.batches))
+	r.mux.Handle("POST "+shared.PathImport, r.handle("import", r.imports))
 	r.mux.Handle("POST "+shared.PathObservations, r.handle("observations", r.observations))
 	return r, nil
 }

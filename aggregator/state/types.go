@@ -29,6 +29,7 @@ type Facts struct {
 	Evidence int64 `json:"evidence,omitempty"` // rows that prove a person
 	Carried  int64 `json:"carried,omitempty"`  // with the identity of the period before
 	Requests int64 `json:"requests,omitempty"` // sums of requests by result
+	Imported int64 `json:"imported,omitempty"` // that an import brought
 }
 
 // Add adds what is known of other rows.
@@ -40,6 +41,7 @@ func (f *Facts) Add(o Facts) {
 	f.Evidence += o.Evidence
 	f.Carried += o.Carried
 	f.Requests += o.Requests
+	f.Imported += o.Imported
 }
 
 // Manifest is the set of live segments at one version, and the spool position
