@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/enrich"
 )
 
 // target is the site that a message is for.
@@ -175,6 +176,7 @@ func (q *request) observe(m *Message, t target, o *shared.Observation) {
 		o.CHUAPlatform = cutTo(h.Get("Sec-Ch-Ua-Platform"), maxHeader)
 		o.CHUAPlatformVer = cutTo(h.Get("Sec-Ch-Ua-Platform-Version"), maxHeader)
 		o.CHUAModel = cutTo(h.Get("Sec-Ch-Ua-Model"), maxHeader)
+		q.namedPlace(o)
 	}
 }
 
@@ -243,4 +245,19 @@ func cutTo(s string, limit int) string {
 		return s[:limit]
 	}
 	return s
+}
+
+// namedPlace takes the place that a network before us names of the visitor, if
+// it is one that is trusted and the message itself names none.
+func (q *request) namedPlace(o *shared.Observation) {
+	if o.Country != "" || q.in.cfg.Trusted == nil || !q.in.cfg.Trusted(q.r) {
+		return
+	}
+	var p enrich.ProxyPlace
+	for name, values := range q.r.Header {
+		if len(values) > 0 {
+			p.Note(name, cutTo(values[0], maxHeader))
+		}
+	}
+	p.Tell(o)
 }

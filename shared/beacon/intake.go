@@ -155,6 +155,8 @@ func (in *Intake) At(m Mount) *Handler {
 		"api/heartbeat": {get: (*request).heartbeat, cors: corsUmami},
 		"p":             {get: (*request).pixelLink, cors: corsPlain},
 		"q":             {get: (*request).followLink, cors: corsPlain},
+		"opt-out":       {post: (*request).optOut, cors: corsNone},
+		"opt-in":        {post: (*request).optIn, cors: corsNone},
 	}
 	h.routes[h.mount.Endpoint] = route1{post: (*request).native, cors: corsPlain}
 	if in.cfg.Keys != nil {

@@ -708,7 +708,7 @@ func TestNamesAndMethods(t *testing.T) {
 	}
 	paths := d.in.At(Mount{}).Paths()
 	slices.Sort(paths)
-	if !slices.Equal(paths, []string{"/api/batch", "/api/e", "/api/event", "/api/events", "/api/heartbeat", "/api/send", "/e.js", "/p/", "/q/", "/script.js"}) {
+	if !slices.Equal(paths, []string{"/api/batch", "/api/e", "/api/event", "/api/events", "/api/heartbeat", "/api/send", "/e.js", "/opt-in", "/opt-out", "/p/", "/q/", "/script.js"}) {
 		t.Errorf("%q", paths)
 	}
 }
