@@ -66,6 +66,9 @@ type App struct {
 	// them.
 	Judge []string `json:"judge,omitempty"`
 
+	// What browsers and clients may send to the endpoints below `script`.
+	Collect *CollectConfig `json:"collect,omitempty"`
+
 	ctx      caddy.Context
 	log      *zap.Logger
 	rt       *runtime

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -49,6 +50,10 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    geoip      <file>
 //	    crawlers   <file>
 //	    judge      agents|headers|behavior...
+//	    collect {
+//	        rate_per_address <messages a second>|off
+//	        rate_per_site    <messages a second>|off
+//	    }
 //	}
 //
 // Sizes are like 512MiB or 2GB. What is left out has its default.
@@ -72,6 +77,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = oneArg(d, &a.GeoIP)
 		case "crawlers":
 			err = oneArg(d, &a.Crawlers)
+		case "collect":
+			a.Collect = new(CollectConfig)
+			err = a.Collect.unmarshal(d)
 		case "judge":
 			if a.Judge = d.RemainingArgs(); len(a.Judge) == 0 {
 				err = d.ArgErr()
@@ -82,7 +90,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Queue = new(QueueConfig)
 			err = a.Queue.unmarshal(d)
 		default:
-			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue, geoip, crawlers and judge", d.Val())
+			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue, geoip, crawlers, judge and collect", d.Val())
 		}
 		if err != nil {
 			return err
@@ -130,6 +138,41 @@ func (q *QueueConfig) unmarshal(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func (c *CollectConfig) unmarshal(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := seen.first(d); err != nil {
+			return err
+		}
+		var to *float64
+		switch d.Val() {
+		case "rate_per_address":
+			to = &c.RatePerAddress
+		case "rate_per_site":
+			to = &c.RatePerSite
+		default:
+			return d.Errf("unknown option %q of collect: it has rate_per_address and rate_per_site", d.Val())
+		}
+		var text string
+		if err := oneArg(d, &text); err != nil {
+			return err
+		}
+		if text == "off" {
+			*to = -1
+			continue
+		}
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(n > 0 && n <= 1e9) {
+			return d.Errf("%q is not a rate: want messages a second, like 100, or off", text)
+		}
+		*to = n
+	}
+	return nil
+}
+
 func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(Handler)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
@@ -144,7 +187,10 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	    site    <name>
 //	    exclude <path>...
 //	    count   errors|downloads|feeds|bots|prefetches|soft_navigations|evidence|frames on|off
-//	    script  <path>
+//	    script  <path> {
+//	        file     <name>
+//	        endpoint <name>
+//	    }
 //	    privacy strict|cnil
 //	}
 //
@@ -182,14 +228,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return err
 			}
 		case "script":
-			if h.Script != "" {
-				return d.Err("script is given twice")
-			}
-			if err := oneArg(d, &h.Script); err != nil {
+			if err := h.unmarshalScript(d); err != nil {
 				return err
-			}
-			if err := scriptPath(h.Script); err != nil {
-				return d.Err(err.Error())
 			}
 		case "privacy":
 			if h.Privacy != "" {
@@ -203,6 +243,41 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 		default:
 			return d.Errf("unknown subdirective %q of eider: it has site, exclude, count, script and privacy", d.Val())
+		}
+	}
+	return nil
+}
+
+// unmarshalScript reads `script <path>` and the names below it.
+func (h *Handler) unmarshalScript(d *caddyfile.Dispenser) error {
+	if h.Script != "" {
+		return d.Err("script is given twice")
+	}
+	if err := oneArg(d, &h.Script); err != nil {
+		return err
+	}
+	if err := scriptPath(h.Script); err != nil {
+		return d.Err(err.Error())
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := seen.first(d); err != nil {
+			return err
+		}
+		var to *string
+		switch d.Val() {
+		case "file":
+			to = &h.ScriptFile
+		case "endpoint":
+			to = &h.ScriptEndpoint
+		default:
+			return d.Errf("unknown option %q of script: it has file and endpoint", d.Val())
+		}
+		if err := oneArg(d, to); err != nil {
+			return err
+		}
+		if err := scriptName(*to); err != nil {
+			return d.Err(err.Error())
 		}
 	}
 	return nil

@@ -19,7 +19,9 @@ import (
 type capture struct {
 	site    *site
 	counted bool
-	started time.Time
+	// collects: it is for the script's endpoints, and ours to answer.
+	collects bool
+	started  time.Time
 
 	method, path, rawQuery string // of the original URI
 	target                 string // the same, path and query, as it was sent

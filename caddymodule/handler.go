@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/beacon"
 	"github.com/eider-analytics/eider/shared/classify"
 )
 
@@ -20,7 +21,8 @@ func init() {
 }
 
 // Handler observes the requests of a site and records page views, errors,
-// downloads, feeds and bots. It passes every request on, unchanged.
+// downloads, feeds and bots. It passes every request on, unchanged, but for
+// those below `script`, which it answers itself.
 //
 // In a Caddyfile it takes its place by itself, outside of rewrites and
 // encoding, so that it sees the original URI and the bytes on the wire. In
@@ -46,9 +48,14 @@ type Handler struct {
 	Count map[string]bool `json:"count,omitempty"`
 
 	// Where below the site the script and its endpoints are, as /e. If it is
-	// set, page views carry their view id in a Server-Timing header for the
+	// set, requests below it are answered here and go no further, and page views carry their view id in a Server-Timing header for the
 	// script to read.
 	Script string `json:"script,omitempty"`
+
+	// The name of the script below that path, instead of e.js and script.js,
+	// and the name that it sends to, instead of event. Blockers know names.
+	ScriptFile     string `json:"script_file,omitempty"`
+	ScriptEndpoint string `json:"script_endpoint,omitempty"`
 
 	// The least that is left out of the events of the site: "strict" or "cnil".
 	// The registry's options for the site hold beside; the stricter wins.
@@ -61,6 +68,7 @@ type Handler struct {
 	counted counted
 	layers  layers
 	privacy *shared.Privacy
+	collect *beacon.Handler // nil = no script
 	hosts   hostResolver
 }
 
@@ -94,12 +102,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.counted, err = readCount(h.Count); err != nil {
 		return err
 	}
-	if h.Script != "" {
-		if err = scriptPath(h.Script); err != nil {
-			return err
-		}
-	}
 	if h.privacy, err = privacyPreset(h.Privacy); err != nil {
+		return err
+	}
+	if err = h.provisionScript(); err != nil {
 		return err
 	}
 	h.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
@@ -125,6 +131,10 @@ func looselyTrusts(server *caddyhttp.Server) bool {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
 	var c capture
 	if !h.begin(&c, r) {
+		if c.collects {
+			h.collect.ServeHTTP(w, r)
+			return nil
+		}
 		return next.ServeHTTP(w, r)
 	}
 	// The writer is not pooled: a handler that kept it past its return could
@@ -151,6 +161,11 @@ func (h *Handler) begin(c *capture, r *http.Request) (observe bool) {
 	}
 	c.address(r)
 	c.site = h.hosts.lookup(h, r.Host)
+	if c.site != h.rt.other && h.collects(r) {
+		c.count(shared.ResultCollection)
+		c.collects = true
+		return false
+	}
 	early := classify.Request{
 		Path: c.path, UserAgent: firstValue(r.Header, "User-Agent"),
 		Excluded: h.exclude.match(c.path), UnknownHost: c.site == h.rt.other,

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/beacon"
 )
 
 // collector shows a runtime in the metrics of whatever configuration is in
@@ -22,6 +23,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descRequests    = desc("requests_total", "Requests by site and by what became of them; the results sum to the requests.", "site", "result")
 	descCompletions = desc("completions_total", "Events without a request of their own: what one request says of an earlier one.", "site", "completion")
+	descMessages    = desc("collection_messages_total", "Messages of browsers and clients at the collection endpoints, by what became of them.", "outcome")
+	descProps       = desc("collection_dropped_properties_total", "Custom properties over the limits.")
 	descEvents      = desc("events_total", "Events over the life of the queue: captured = stored + dropped + rejected + lost + queued.", "state")
 	descDropped     = desc("dropped_events_total", "Dropped events by reason.", "reason")
 	descQueued      = desc("queued_events", "Events that are on their way: in memory or in the queue, not yet acknowledged.")
@@ -38,7 +41,7 @@ var (
 )
 
 var descs = []*prometheus.Desc{
-	descRequests, descCompletions, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
+	descRequests, descCompletions, descMessages, descProps, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
 	descRing, descLag, descLastAck, descFailing,
 }
 
@@ -63,6 +66,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descCompletions, s.activations.Load(), s.name, shared.CompletionActivation)
 		counter(descCompletions, s.sums.n.Load(), s.name, shared.CompletionRequests)
 	}
+	messages := c.rt.intake.Counts()
+	for o := range beacon.NumOutcomes {
+		counter(descMessages, messages.Of(o), o.String())
+	}
+	counter(descProps, messages.DroppedProps())
 	st := c.rt.status(time.Now())
 	for _, e := range []struct {
 		state string

@@ -51,12 +51,12 @@ func (rt *runtime) drain(q eventLog) {
 		if len(batch) == 0 {
 			return
 		}
-		rt.enriching.Lock()
+		rt.enriching.RLock()
 		enricher := rt.enricher.Load()
 		for i := range batch {
 			rt.recordOne(enricher, &batch[i], q)
 		}
-		rt.enriching.Unlock()
+		rt.enriching.RUnlock()
 		rt.ring.advance(len(batch))
 	}
 }

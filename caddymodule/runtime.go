@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/beacon"
 	"github.com/eider-analytics/eider/shared/classify"
 	"github.com/eider-analytics/eider/shared/conduct"
 	"github.com/eider-analytics/eider/shared/enrich"
@@ -55,7 +56,8 @@ type runtime struct {
 	known   registry.Holder    // the sites and their salts, as the aggregator hands them out
 	hosts   registry.Hosts     // asked for, and no site's
 
-	enriching sync.Mutex // held while observations are enriched: an exchange waits
+	intake    *beacon.Intake
+	enriching sync.RWMutex // held while observations are enriched: an exchange waits
 	enricher  atomic.Pointer[enrich.Enricher]
 	queue     atomic.Pointer[wal] // nil until it is open
 	lastPanic atomic.Int64
@@ -64,8 +66,9 @@ type runtime struct {
 	sites   map[string]*site
 
 	mu       sync.Mutex
-	tenants  []tenant // configurations in force, the latest last
-	reads    files    // what the enricher was made of
+	tenants  []tenant      // configurations in force, the latest last
+	reads    files         // what the enricher was made of
+	limits   beacon.Limits // that the intake has
 	shipping *shipping
 	waiting  bool   // for the queue to open
 	trouble  string // why it does not, as was logged
@@ -90,6 +93,7 @@ func newRuntime(dir string) *runtime {
 	}
 	rt.seen = evidence.New(rt.identity)
 	rt.other = newSite(otherSite, rt.seen)
+	rt.intake = newIntake(rt)
 	return rt
 }
 
@@ -174,6 +178,10 @@ func (rt *runtime) apply() {
 		return
 	}
 	t := rt.tenants[len(rt.tenants)-1]
+	if limits := t.app.Collect.limits(); limits != rt.limits {
+		rt.limits = limits
+		rt.intake.SetLimits(limits)
+	}
 	if rt.shipping != nil && rt.shipping.to == t.app.destination() {
 		rt.shipping.setSites(t.sites)
 		return

@@ -180,7 +180,7 @@ func (q *request) unavailable() {
 	q.json(http.StatusServiceUnavailable, q.errorBody(NotWritten, nil))
 }
 
-func (q *request) wrongMethod(route *route1) {
+func (q *request) wrongMethod(route *endpoint) {
 	var methods []string
 	if route.get != nil {
 		methods = append(methods, "GET", "HEAD")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,10 +48,8 @@ type Config struct {
 	Unresolved bool
 	// UnknownSite is told the names of sites that are asked for and unknown.
 	UnknownSite func(name string)
-	// Script answers requests for the beacon script. nil = package script does.
-	Script http.Handler
-	Limits Limits
-	Logger *zap.Logger // nil = silent
+	Limits      Limits
+	Logger      *zap.Logger // nil = silent
 }
 
 // Bounds of one request. Each names the abuse or accident it stops.
@@ -83,8 +82,8 @@ type Intake struct {
 	cfg       Config
 	log       *zap.Logger
 	counts    Counts
-	addresses *buckets
-	sites     *buckets
+	addresses atomic.Pointer[buckets]
+	sites     atomic.Pointer[buckets]
 	// ownKey signs tokens until the registry brings a key.
 	ownKey []byte
 	now    func() time.Time
@@ -95,13 +94,16 @@ func New(cfg Config) *Intake {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	in := &Intake{
-		cfg: cfg, log: cfg.Logger, ownKey: make([]byte, 32), now: time.Now,
-		addresses: newBuckets(cfg.Limits.PerAddress, defaultPerAddress, 10, addressBuckets),
-		sites:     newBuckets(cfg.Limits.PerSite, defaultPerSite, MaxServerBatch, siteBuckets),
-	}
+	in := &Intake{cfg: cfg, log: cfg.Logger, ownKey: make([]byte, 32), now: time.Now}
+	in.SetLimits(cfg.Limits)
 	_, _ = rand.Read(in.ownKey) // never fails since Go 1.24
 	return in
+}
+
+// SetLimits exchanges the token buckets for full ones.
+func (in *Intake) SetLimits(l Limits) {
+	in.addresses.Store(newBuckets(l.PerAddress, defaultPerAddress, 10, addressBuckets))
+	in.sites.Store(newBuckets(l.PerSite, defaultPerSite, MaxServerBatch, siteBuckets))
 }
 
 // Counts are the outcomes of all messages so far.
@@ -129,12 +131,12 @@ type Handler struct {
 	in     *Intake
 	mount  Mount
 	prefix string // with a slash at its end
-	routes map[string]route1
+	routes map[string]endpoint
 	script http.Handler
 }
 
-// route1 is one endpoint: what each method does.
-type route1 struct {
+// endpoint is one endpoint: what each method does.
+type endpoint struct {
 	get, post func(*request)
 	cors      corsRule
 }
@@ -148,7 +150,7 @@ func (in *Intake) At(m Mount) *Handler {
 			h.mount.Endpoint = "api/e"
 		}
 	}
-	h.routes = map[string]route1{
+	h.routes = map[string]endpoint{
 		"api/event":     {get: (*request).pixel, post: (*request).plausible, cors: corsPlain},
 		"api/send":      {post: (*request).umamiSend, cors: corsUmami},
 		"api/batch":     {post: (*request).umamiBatch, cors: corsUmami},
@@ -158,15 +160,13 @@ func (in *Intake) At(m Mount) *Handler {
 		"opt-out":       {post: (*request).optOut, cors: corsNone},
 		"opt-in":        {post: (*request).optIn, cors: corsNone},
 	}
-	h.routes[h.mount.Endpoint] = route1{post: (*request).native, cors: corsPlain}
+	h.routes[h.mount.Endpoint] = endpoint{post: (*request).native, cors: corsPlain}
 	if in.cfg.Keys != nil {
-		h.routes["api/events"] = route1{post: (*request).serverBatch, cors: corsNone}
+		h.routes["api/events"] = endpoint{post: (*request).serverBatch, cors: corsNone}
 	}
-	if h.script = in.cfg.Script; h.script == nil {
-		h.script = script.Handler(h.mount.Endpoint)
-	}
+	h.script = script.Handler(h.mount.Endpoint)
 	for _, name := range h.files() {
-		h.routes[name] = route1{get: (*request).script, cors: corsPlain}
+		h.routes[name] = endpoint{get: (*request).script, cors: corsPlain}
 	}
 	return h
 }
@@ -201,7 +201,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			q.unavailable()
 		}
 	}()
-	name, rest, ok := h.endpoint(r.URL.Path)
+	name, rest, ok := h.find(r.URL.Path)
 	route, known := h.routes[name]
 	if !ok || !known {
 		http.NotFound(w, r)
@@ -234,8 +234,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	do(&q)
 }
 
-// endpoint splits a path into the endpoint's name and, for links, the slug.
-func (h *Handler) endpoint(path string) (name, rest string, ok bool) {
+// find splits a path into the endpoint's name and, for links, the slug.
+func (h *Handler) find(path string) (name, rest string, ok bool) {
 	name, ok = strings.CutPrefix(path, h.prefix)
 	if !ok || name == "" {
 		return "", "", false

@@ -623,7 +623,7 @@ func TestAPanicIsToldToComeBack(t *testing.T) {
 
 func TestTokenBuckets(t *testing.T) {
 	d := newDoor(t, Mount{})
-	d.in.addresses = newBuckets(2, 0, 3, addressBuckets)
+	d.in.addresses.Store(newBuckets(2, 0, 3, addressBuckets))
 	now := testNow
 	d.in.now = func() time.Time { return now }
 	send := func(client string) *http.Response {
@@ -647,7 +647,7 @@ func TestTokenBuckets(t *testing.T) {
 	d.counted(TooMany, 1)
 
 	d = newDoor(t, Mount{})
-	d.in.sites = newBuckets(1, 0, 5, siteBuckets)
+	d.in.sites.Store(newBuckets(1, 0, 5, siteBuckets))
 	statuses := map[int]int{}
 	for i := range 8 {
 		statuses[d.send("POST", "/api/event", `{"n":"x","u":"https://site.example/","d":"site.example"}`, "X-Test-Client", fmt.Sprintf("192.0.2.%d", i)).StatusCode]++

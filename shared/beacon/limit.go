@@ -117,3 +117,16 @@ func (b *buckets) ofSite(id string) uint64 {
 	}
 	return maphash.String(b.seed, id)
 }
+
+// addressMay takes n tokens of an address's bucket and returns 0, or how long
+// it is until there are as many.
+func (in *Intake) addressMay(addr netip.Addr, n int, now time.Time) time.Duration {
+	b := in.addresses.Load()
+	return b.take(b.ofAddress(addr), n, now)
+}
+
+// siteMay does the same for a site.
+func (in *Intake) siteMay(id string, n int, now time.Time) time.Duration {
+	b := in.sites.Load()
+	return b.take(b.ofSite(id), n, now)
+}

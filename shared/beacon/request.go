@@ -77,7 +77,7 @@ func (q *request) enter() bool {
 	if s.honoured {
 		return true
 	}
-	if wait := q.in.addresses.take(q.in.addresses.ofAddress(s.addr), 1, s.now); wait > 0 {
+	if wait := q.in.addressMay(s.addr, 1, s.now); wait > 0 {
 		q.in.counts.add(TooMany, 1)
 		q.fail(TooMany, nil, wait)
 		return false

@@ -22,7 +22,7 @@ func (q *request) takeAll(list []Message) (worst Outcome, ok bool) {
 			o = q.admit(t, false)
 		}
 		if o == Taken {
-			if wait := q.in.sites.take(q.in.sites.ofSite(t.name), 1, q.sender.now); wait > 0 {
+			if wait := q.in.siteMay(t.name, 1, q.sender.now); wait > 0 {
 				q.in.counts.add(TooMany, len(list)-i)
 				q.fail(TooMany, nil, wait)
 				return 0, false
@@ -224,8 +224,8 @@ func (q *request) countLink(link *shared.Link, site *shared.SiteConfig, kind sha
 		q.dropped()
 		return 0, true
 	}
-	if wait = q.in.addresses.take(q.in.addresses.ofAddress(s.addr), 1, s.now); wait == 0 {
-		wait = q.in.sites.take(q.in.sites.ofSite(site.ID), 1, s.now)
+	if wait = q.in.addressMay(s.addr, 1, s.now); wait == 0 {
+		wait = q.in.siteMay(site.ID, 1, s.now)
 	}
 	if wait > 0 {
 		q.in.counts.add(TooMany, 1)
@@ -330,7 +330,7 @@ func (q *request) takeSites(events []shared.Event) bool {
 		for n < len(events) && events[n].Site == events[0].Site {
 			n++
 		}
-		if wait := q.in.sites.take(q.in.sites.ofSite(events[0].Site), n, q.sender.now); wait > 0 {
+		if wait := q.in.siteMay(events[0].Site, n, q.sender.now); wait > 0 {
 			q.in.counts.add(TooMany, len(events))
 			q.fail(TooMany, nil, wait)
 			return false

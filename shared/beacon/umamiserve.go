@@ -90,7 +90,7 @@ func (q *request) umamiOne(m *Message, token *string, events *[]shared.Event) (a
 	} else if o != Taken {
 		return nil, o
 	}
-	if wait := q.in.sites.take(q.in.sites.ofSite(t.name), 1, q.sender.now); wait > 0 {
+	if wait := q.in.siteMay(t.name, 1, q.sender.now); wait > 0 {
 		return nil, TooMany
 	}
 	*events = append(*events, shared.Event{})
