@@ -53,14 +53,14 @@ func (c *capture) secFetch() bool {
 func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Result, shared.Kind) {
 	c := &w.capture
 	signs := c.signs(h, w.request)
-	q.Bot = h.rt.isBot(&signs) || c.behavior != ""
+	q.Bot = h.rt.isBot(signs) || c.behavior != ""
 	result, kind := q.Answered()
 	if q.Bot || h.layers.noBehavior || w.judged { // a second look sees the same request
 		return result, kind
 	}
 	seen := conduct.Request{UserAgent: c.userAgent, At: signs.At, Path: c.path, Status: q.Status, Result: result}
 	if !h.counted.noEvidence { // where no visitor is to be remembered, the path alone says something
-		seen.Addr = clientIP(w.request)
+		seen.Addr = c.client(w.request)
 	}
 	c.behavior = h.rt.conduct.Observe(&seen)
 	if c.behavior != "" {

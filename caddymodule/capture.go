@@ -14,24 +14,32 @@ import (
 	"github.com/eider-analytics/eider/shared/enrich"
 )
 
-// capture is what a request said before other handlers could change it. Its
-// strings are borrowed from the request.
-type capture struct {
+// asked is what a request is for: all that is looked at where it is excluded,
+// and then it never leaves the stack. Its strings are borrowed from the request.
+type asked struct {
 	site    *site
 	counted bool
 	// collects: it is for the script's endpoints, and ours to answer.
 	collects bool
-	started  time.Time
 
 	method, path, rawQuery string // of the original URI
 	target                 string // the same, path and query, as it was sent
 	host                   string
-	userAgent, language    string
-	referer, fetchSite     string
-	chua, chuaMobile       string
-	chuaPlatform           string
-	chuaPlatformVersion    string
-	chuaModel              string
+}
+
+// capture is what a request said before other handlers could change it. Its
+// strings are borrowed from the request.
+type capture struct {
+	asked
+	started time.Time
+
+	clientIP            netip.Addr // see client
+	userAgent, language string
+	referer, fetchSite  string
+	chua, chuaMobile    string
+	chuaPlatform        string
+	chuaPlatformVersion string
+	chuaModel           string
 
 	signals  classify.Signals
 	behavior string // why its client is a bot by what it does; "" = nothing
@@ -44,9 +52,9 @@ type capture struct {
 }
 
 // count gives the request its one result.
-func (c *capture) count(result shared.Result) {
-	c.counted = true
-	c.site.count(result)
+func (a *asked) count(result shared.Result) {
+	a.counted = true
+	a.site.count(result)
 }
 
 // seenKey marks a request that an eider handler has seen, among Caddy's vars.
@@ -67,11 +75,11 @@ func enter(r *http.Request) bool {
 }
 
 // address notes method and URI as the client sent them, before any rewrite.
-func (c *capture) address(r *http.Request) {
-	c.host = r.Host
-	c.method, c.path, c.rawQuery, c.target = r.Method, r.URL.Path, r.URL.RawQuery, r.RequestURI
+func (a *asked) address(r *http.Request) {
+	a.host = r.Host
+	a.method, a.path, a.rawQuery, a.target = r.Method, r.URL.Path, r.URL.RawQuery, r.RequestURI
 	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
-		c.method, c.path, c.rawQuery, c.target = o.Method, o.URL.Path, o.URL.RawQuery, o.RequestURI
+		a.method, a.path, a.rawQuery, a.target = o.Method, o.URL.Path, o.URL.RawQuery, o.RequestURI
 	}
 }
 
@@ -114,7 +122,7 @@ func (c *capture) headers(h http.Header) {
 func (c *capture) observe(o *shared.Observation, r *http.Request, a answer, headersUnknown bool) {
 	o.Site = c.site.name
 	o.Time = c.started.UnixMicro()
-	o.ClientIP = clientIP(r)
+	o.ClientIP = c.client(r)
 	o.Host, o.Path, o.RawQuery = c.host, c.path, c.rawQuery
 	o.Method, o.Protocol = c.method, r.Proto
 	o.Status, o.ContentType, o.BytesSent = a.status, a.contentType, a.bytes
@@ -126,6 +134,14 @@ func (c *capture) observe(o *shared.Observation, r *http.Request, a answer, head
 	o.HeadersKnown, o.Secure, o.SecFetch = !headersUnknown, r.TLS != nil, c.secFetch()
 	o.BotReason = c.behavior
 	c.tell(o, r)
+}
+
+// client is the request's address, read once.
+func (c *capture) client(r *http.Request) netip.Addr {
+	if !c.clientIP.IsValid() {
+		c.clientIP = clientIP(r)
+	}
+	return c.clientIP
 }
 
 // clientIP is Caddy's own judgement of the client's address, the only one that

@@ -129,9 +129,9 @@ func looselyTrusts(server *caddyhttp.Server) bool {
 
 // ServeHTTP passes the request to next, exactly once, and counts it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
-	var c capture
-	if !h.begin(&c, r) {
-		if c.collects {
+	var a asked
+	if !h.begin(&a, r) {
+		if a.collects {
 			h.collect.ServeHTTP(w, r)
 			return nil
 		}
@@ -140,8 +140,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	// The writer is not pooled: a handler that kept it past its return could
 	// otherwise write into another visitor's answer.
 	rw := &responseWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, capture: c, handler: h, request: r,
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, capture: capture{asked: a}, handler: h, request: r,
 	}
+	h.listen(&rw.capture, r)
 	returned := false
 	// Deferred without recover: reverse_proxy panics on purpose when a body
 	// breaks off, and such a request counts too.
@@ -151,10 +152,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// begin notes what the request says before any other handler changes it. It
+// begin notes what the request is for before any other handler changes it. It
 // returns false if there is nothing more to see: the request is counted
 // already.
-func (h *Handler) begin(c *capture, r *http.Request) (observe bool) {
+func (h *Handler) begin(c *asked, r *http.Request) (observe bool) {
 	defer h.guard(c)
 	if !enter(r) {
 		return false
@@ -177,16 +178,21 @@ func (h *Handler) begin(c *capture, r *http.Request) (observe bool) {
 		c.count(result)
 		return false
 	}
+	return true
+}
+
+// listen notes what the request's headers say.
+func (h *Handler) listen(c *capture, r *http.Request) {
+	defer h.guard(&c.asked)
+	c.started = time.Now()
 	c.headers(r.Header)
 	c.decline(h)
-	c.started = time.Now()
-	return true
 }
 
 // finish counts the request and records what is to be recorded.
 func (h *Handler) finish(w *responseWriter, err error, returned bool) {
 	c := &w.capture
-	defer h.guard(c)
+	defer h.guard(&c.asked)
 	a := w.answer(err, returned)
 	w.handler = nil
 	if c.counted {
@@ -211,8 +217,8 @@ func (h *Handler) finish(w *responseWriter, err error, returned bool) {
 
 // guard catches a panic of our own code: the request is counted as `internal`
 // unless it has been counted, and the visitor notices nothing. It is deferred
-// in begin, settle and finish only, never around the next handler.
-func (h *Handler) guard(c *capture) {
+// in begin, listen, settle and finish only, never around the next handler.
+func (h *Handler) guard(c *asked) {
 	v := recover()
 	if v == nil {
 		return

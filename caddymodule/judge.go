@@ -25,7 +25,7 @@ type verdict struct {
 // here can still be told to the browser; and a page's parts, which browsers ask
 // for while it is still being sent, find it noted.
 func (h *Handler) settle(w *responseWriter) {
-	defer h.guard(&w.capture)
+	defer h.guard(&w.asked)
 	if w.contentType == "" && w.status != http.StatusNotModified {
 		return
 	}
@@ -102,7 +102,7 @@ func (h *Handler) visitor(w *responseWriter) evidence.Visitor {
 		return evidence.Visitor{}
 	}
 	c := &w.capture
-	return c.site.visitors.Visitor(clientIP(w.request), c.userAgent, c.started.UnixMicro())
+	return c.site.visitors.Visitor(c.client(w.request), c.userAgent, c.started.UnixMicro())
 }
 
 // complete learns from a page's part what the page was: that a person's
@@ -147,7 +147,7 @@ func (h *Handler) pushCompletion(w *responseWriter, name string, viewID uint64) 
 	c := &w.capture
 	o := shared.Observation{
 		Completion: name, ViewID: viewID, Site: c.site.name, Host: c.host, Time: c.started.UnixMicro(),
-		ClientIP: clientIP(w.request), UserAgent: c.userAgent, BytesSent: -1, TTFBUS: -1,
+		ClientIP: c.client(w.request), UserAgent: c.userAgent, BytesSent: -1, TTFBUS: -1,
 		Wishes: c.wishes, Privacy: c.privacy,
 	}
 	cloneText(&o)

@@ -30,7 +30,7 @@ func resultsOf(s *site) map[shared.Result]uint64 {
 func TestCitizen10OurPanicsFailNoRequest(t *testing.T) {
 	for name, upset := range map[string]func(*Handler){
 		"before the request": func(h *Handler) { h.hosts.table.Store(&hostTable{fixed: &site{}}) }, // nothing to count in
-		"in the judgement":   func(h *Handler) { h.rt.isBot = func(*enrich.Signs) bool { panic("bot") } },
+		"in the judgement":   func(h *Handler) { h.rt.isBot = func(enrich.Signs) bool { panic("bot") } },
 		"in the ring":        func(h *Handler) { h.rt.ring = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestCitizen7RequestsDoNotWaitForTheRuntime(t *testing.T) {
 
 func TestOurPanicsAreCounted(t *testing.T) {
 	h := benchHandler(t)
-	h.rt.isBot = func(*enrich.Signs) bool { panic("bot") }
+	h.rt.isBot = func(enrich.Signs) bool { panic("bot") }
 	r, _ := benchRequest("/page", true)
 	if err := h.ServeHTTP(httptest.NewRecorder(), r, benchNext("text/html")); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestCitizen3PanicsAndErrorsOfTheNextHandlerPassUnchanged(t *testing.T) {
 // A panic in both: theirs passes, ours is caught.
 func TestBothPanic(t *testing.T) {
 	h := benchHandler(t)
-	h.rt.isBot = func(*enrich.Signs) bool { panic("ours") }
+	h.rt.isBot = func(enrich.Signs) bool { panic("ours") }
 	r, _ := benchRequest("/page", true)
 	defer func() {
 		if v := recover(); v != "theirs" {

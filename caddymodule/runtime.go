@@ -48,8 +48,8 @@ type runtime struct {
 	ring  *ring
 	types classify.Memory
 	seen  *evidence.Memory
-	other *site // for hosts that no configuration names
-	isBot func(*enrich.Signs) bool
+	other *site                   // for hosts that no configuration names
+	isBot func(enrich.Signs) bool // by value: a pointer handed to it would be one to the heap
 	// conduct remembers what clients do, through every reload.
 	conduct *conduct.Table
 	salts   *enrich.LocalSalts // kept when the enricher is exchanged: visitors stay who they are
@@ -88,7 +88,7 @@ type tenant struct {
 func newRuntime(dir string) *runtime {
 	rt := &runtime{
 		dir: dir, log: liveLogger("eider"), ring: newRing(ringSize),
-		isBot: func(s *enrich.Signs) bool { _, is := enrich.Judge(s); return is }, conduct: conduct.New(),
+		isBot: func(s enrich.Signs) bool { _, is := enrich.Judge(&s); return is }, conduct: conduct.New(),
 		salts: enrich.NewLocalSalts(nil), sites: map[string]*site{},
 	}
 	rt.seen = evidence.New(rt.identity)
