@@ -25,7 +25,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 
 DASHBOARD_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 'dashboard/dist/*' -not -name '*_test.go')
 
-.PHONY: help build run test race lint fuzz crash bench caddy dashboard golden screenshots clean need browser test-go test-dashboard test-browser
+.PHONY: help build run test race lint fuzz crash bench bots caddy dashboard golden screenshots clean need browser test-go test-dashboard test-browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ bench: build ## run the Go benchmarks (BENCH, COUNT), the CPU-per-request and th
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 30m ./... | tee bench/results/go-$(VERSION).txt
 	go run ./bench/cpu -memory 128MiB -rounds 40 | tee bench/results/cpu-$(VERSION).txt
 	go run ./bench/ingest -eider bin/eider | tee bench/results/ingest-$(VERSION).txt
+
+bots: caddy browser ## drive labelled traffic through bin/caddy, print who was taken for whom
+	go run ./bench/bots -caddy bin/caddy
 
 golden: ## write the golden files anew (look at the difference before you commit it)
 	@git grep --untracked -lE 'flag\.Bool\("update"' -- '*_test.go' | xargs -rn1 dirname | sort -u | while read -r dir; do \
