@@ -6,9 +6,9 @@ import (
 )
 
 // An import is an edge of its own: one for each log, found again by a digest
-// of the log's start. It numbers the log's lines: the sequence of an event is
-// that of its line, and lines without an event are blanks. So the mark of the
-// receiver says how far a log was imported, whatever the rules make of a line.
+// of the log's start. Its sequences follow from the numbers of the log's lines,
+// and what a line has no event for is a blank. So the mark of the receiver says
+// how far a log was imported, whatever the rules make of a line.
 
 // ImportRequest asks how far logs were imported, and about the sites that they
 // are of. It changes nothing.
@@ -44,7 +44,7 @@ type ImportReply struct {
 type ImportMark struct {
 	Edge     EdgeID `json:"edge"`
 	Epoch    Epoch  `json:"epoch"`
-	Expected uint64 `json:"expected"` // the next line; 0 = nothing of it was ever sent
+	Expected uint64 `json:"expected"` // the next sequence; 0 = nothing of it was ever sent
 	Accepted uint64 `json:"accepted"` // events
 	Rejected uint64 `json:"rejected"`
 	Lost     uint64 `json:"lost"`

@@ -3,6 +3,8 @@ package lake
 import (
 	"maps"
 	"slices"
+
+	"github.com/eider-analytics/eider/aggregator/state"
 )
 
 // LiveDays returns the local days (yyyy-mm-dd, ascending) on which a site has
@@ -24,7 +26,7 @@ func (l *Lake) LiveDays(site string) []string {
 	s := l.Snapshot()
 	defer s.Release()
 	for i := range s.Files {
-		if f := &s.Files[i]; f.SiteID == site && (f.Facts == nil || f.Rows > f.Facts.Imported) {
+		if f := &s.Files[i]; f.SiteID == site && (f.Facts == nil || live(f.Rows, f.Facts)) {
 			days[f.Date] = true
 		}
 	}
@@ -40,4 +42,8 @@ func (gr *group) live() bool {
 	return slices.ContainsFunc(gr.sealed, (*chunk).live)
 }
 
-func (c *chunk) live() bool { return int64(c.rows()) > c.facts.Imported }
+func (c *chunk) live() bool { return live(int64(c.rows()), &c.facts) }
+
+// live reports whether any of the rows is an event that no import brought. Sums
+// of requests are about events and not events themselves.
+func live(rows int64, f *state.Facts) bool { return rows > f.Imported+f.Requests }

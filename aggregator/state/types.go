@@ -29,7 +29,7 @@ type Facts struct {
 	Evidence int64 `json:"evidence,omitempty"` // rows that prove a person
 	Carried  int64 `json:"carried,omitempty"`  // with the identity of the period before
 	Requests int64 `json:"requests,omitempty"` // sums of requests by result
-	Imported int64 `json:"imported,omitempty"` // that an import brought
+	Imported int64 `json:"imported,omitempty"` // that an import brought, without sums of requests
 }
 
 // Add adds what is known of other rows.

@@ -92,7 +92,7 @@ func compileRequests(q Query) statement {
 	b := &builder{}
 	s := statement{from: q.Range.From, to: q.Range.To, raw: true}
 	s.text = "SELECT said.key, sum(TRY_CAST(said.value AS BIGINT))::BIGINT FROM (SELECT unnest(map_entries(any_value(props))) AS said FROM events" +
-		" WHERE kind = 'completion' AND name = 'requests' AND origin = 'edge' AND " + window(b, s.from, s.to) +
+		" WHERE kind = 'completion' AND name = 'requests' AND " + ofProxy + " AND " + window(b, s.from, s.to) +
 		" GROUP BY coalesce(dedupe_key, edge || epoch::VARCHAR || '-' || seq::VARCHAR)) GROUP BY said.key HAVING sum(TRY_CAST(said.value AS BIGINT)) > 0"
 	s.args = b.args
 	return s

@@ -74,7 +74,7 @@ func factsOf(files []lake.File) (sum state.Facts) {
 
 // plain reports whether there is nothing to resolve.
 func plain(f state.Facts) bool {
-	f.Requests = 0
+	f.Requests, f.Imported = 0, 0
 	return f == state.Facts{}
 }
 

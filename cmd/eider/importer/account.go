@@ -31,7 +31,8 @@ type Account struct {
 	Listed    []Malformed       // the first of them
 
 	Events   uint64 // made of these lines
-	Accepted uint64 // of Events, by the aggregator
+	Sums     uint64 // rows that say how many requests had which result
+	Accepted uint64 // of both, by the aggregator
 	Rejected map[shared.Rejection]uint64
 	Lost     uint64 // lines that the aggregator could not read
 
@@ -97,8 +98,8 @@ func (a *Account) Err() error {
 	if recorded != a.Events {
 		return fmt.Errorf("%w: %d events are to be made, but %d were", ErrOpen, recorded, a.Events)
 	}
-	if done := a.Accepted + a.refused(); !a.DryRun && done != a.Events && a.Lost == 0 {
-		return fmt.Errorf("%w: %d events, but the aggregator accounts for %d", ErrOpen, a.Events, done)
+	if done := a.Accepted + a.refused(); !a.DryRun && done != a.Events+a.Sums && a.Lost == 0 {
+		return fmt.Errorf("%w: %d events, but the aggregator accounts for %d", ErrOpen, a.Events+a.Sums, done)
 	}
 	return nil
 }
@@ -146,6 +147,7 @@ func (a *Account) Print(w io.Writer) {
 	if a.Proofs > 0 {
 		line("of these proof of a person", a.Proofs)
 	}
+	line("sums of requests", a.Sums)
 	if a.DryRun {
 		_, _ = fmt.Fprintln(w, "  nothing was sent: this was a dry run")
 	} else {

@@ -5,9 +5,9 @@
 //	source ─▶ blocks of lines ─▶ parsed, in parallel ─▶ judge, in order ─▶ frames ─▶ POST /v1/batches
 //
 // An import is an edge: one for each log, found again by a digest of the log's
-// start, and the sequence of an event is the number of its line. Lines that make
-// no event take their sequence as blanks, so the numbering follows from the file
-// alone, whatever the rules of this or a later version make of a line. How far a
+// start, and the sequence of an event follows from the number of its line. Lines
+// that make no event take their sequence as blanks, so the numbering follows from
+// the file alone, whatever the rules of this or a later version make of a line. How far a
 // log has come is the ordinary mark of the receiver: that makes an import
 // resumable after any interruption, idempotent, and right for a log that has
 // grown.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eider-analytics/eider/internal/child"
 	"github.com/eider-analytics/eider/internal/programs"
+	"github.com/eider-analytics/eider/shared"
 )
 
 // TestAsDocumented types what docs/import.md says, against a real server.
@@ -82,24 +83,34 @@ func TestAsDocumented(t *testing.T) {
 	views(t, addr)
 }
 
-// views asks the API for what the log has of people's page views.
+// views compares the API's books with what the log has.
 func views(t *testing.T, addr string) {
 	t.Helper()
 	want, _, _ := expected(t)
-	res, err := http.Get("http://" + addr + "/api/stats/main?period=all&site_id=" + testSite)
+	res, err := http.Get("http://" + addr + "/api/stats/accounting?period=all&site_id=" + testSite)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	var main struct {
-		Pageviews uint64 `json:"pageviews"`
+	var books struct {
+		Requests  uint64                   `json:"requests"`
+		Results   map[shared.Result]uint64 `json:"results"`
+		Pageviews struct {
+			Recorded     uint64 `json:"recorded"`
+			Reclassified uint64 `json:"reclassified"`
+			People       uint64 `json:"people"`
+		} `json:"pageviews"`
 	}
-	if err := json.NewDecoder(res.Body).Decode(&main); err != nil {
+	if err := json.NewDecoder(res.Body).Decode(&books); err != nil {
 		t.Fatal(err)
 	}
-	// Evidence may take views of visitors without any asset from the count.
-	if most := want["pageview"]; main.Pageviews > most || main.Pageviews < most/2 {
-		t.Errorf("the API answers %d page views, the log has %d", main.Pageviews, most)
+	if p := books.Pageviews; books.Requests != 10_000 || p.Recorded != want[shared.ResultPageview] || p.People != p.Recorded-p.Reclassified {
+		t.Errorf("%+v", books)
+	}
+	for result, n := range want {
+		if books.Results[result] != n {
+			t.Errorf("%s: the API answers %d, the log has %d", result, books.Results[result], n)
+		}
 	}
 }
 

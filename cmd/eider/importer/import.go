@@ -19,6 +19,7 @@ type importing struct {
 	delivery delivery
 	hosts    bool // a line named its host, or need not
 	event    shared.Event
+	events   uint64 // made of lines
 }
 
 func newImport(r *run, l *log) *importing {
@@ -74,8 +75,15 @@ func (i *importing) run(ctx context.Context, src *source) (tail bool, err error)
 	}
 	a := i.r.account
 	a.Accepted += i.delivery.sent - min(i.delivery.sent, i.delivery.refused)
-	a.Lost += i.delivery.lost
+	a.Lost += i.delivery.lost / 2
+	a.Sums += i.sums()
 	return tail, err
+}
+
+// sums is how many of the events are sums of requests.
+func (i *importing) sums() uint64 {
+	before := i.log.mark.Accepted + i.log.mark.Rejected + i.log.mark.Lost
+	return i.frames.captured - before - i.events
 }
 
 // block judges the lines of a block.
@@ -95,7 +103,7 @@ var errNoSite = errors.New("its lines do not say which site they are of: name it
 // line judges one line, counts it if it is new, and gives it to its frame.
 func (i *importing) line(ctx context.Context, number uint64, l *line) error {
 	a := i.r.account
-	fresh := number >= i.log.mark.Expected
+	fresh := number >= lineAt(i.log.mark.Expected)
 	if !fresh {
 		a.Earlier++
 		if l.ok {
@@ -128,6 +136,7 @@ func (i *importing) line(ctx context.Context, number uint64, l *line) error {
 		return i.frames.add(number, nil)
 	}
 	a.request(v.result, l.entry.Start())
+	i.frames.count(v.site, l.entry.Start().UnixMicro(), v.result)
 	if !v.event {
 		return i.frames.add(number, nil)
 	}
@@ -135,6 +144,7 @@ func (i *importing) line(ctx context.Context, number uint64, l *line) error {
 		a.Proofs++
 	}
 	a.Events++
+	i.events++
 	return i.frames.add(number, &i.event)
 }
 

@@ -38,6 +38,7 @@ type judge struct {
 type judged struct {
 	result shared.Result // "" = the line is malformed
 	err    error         // why it is malformed
+	site   *site         // nil = unknown
 	proof  string        // the completion that the line is, of no result of its own
 	event  bool          // dst is set
 }
@@ -61,17 +62,17 @@ func (j *judge) line(ctx context.Context, e *accesslog.Entry, edge shared.EdgeID
 		ContentType: e.AnsweredType(), Signals: signalsOf(e), UnknownHost: s == nil,
 	}
 	if early, done := q.Early(); done {
-		return judged{result: early}, nil
+		return judged{result: early, site: s}, nil
 	}
 	o := observation(e, s, path, query)
 	if declined := s.Declines(nil, o.Wishes); declined != "" {
-		return judged{result: declined}, nil
+		return judged{result: declined, site: s}, nil
 	}
 	signs := enrich.SignsOf(&o)
 	_, q.Bot = enrich.Judge(&signs)
 	j.types.complete(&q, e, s)
 	o.Result, o.Kind = q.Answered()
-	v = judged{result: o.Result}
+	v = judged{result: o.Result, site: s}
 	if !o.Result.Recorded() {
 		v.proof = j.completes(e, s, &q, &o, dst)
 		v.event = v.proof != "" && wanted

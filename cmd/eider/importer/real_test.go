@@ -25,6 +25,11 @@ func TestRealLog(t *testing.T) {
 	if a.Lines != 10_000 || a.Requests() != 10_000 || a.Malformed != 0 || a.Earlier != 0 {
 		t.Errorf("%d lines, %d requests, %d malformed, %d earlier", a.Lines, a.Requests(), a.Malformed, a.Earlier)
 	}
+	for result, n := range g.sums() {
+		if n != want[result] {
+			t.Errorf("the lake was told of %d × %s, the log has %d", n, result, want[result])
+		}
+	}
 	rows := g.rows()
 	kinds, gotDays, evidence := map[string]uint64{}, map[string]int{}, 0
 	for _, r := range rows {

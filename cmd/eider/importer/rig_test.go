@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -166,10 +167,39 @@ type row struct {
 	Status        *int16  `parquet:"status,optional"`
 	Verdict       *string `parquet:"verdict,optional"`
 	VerdictReason *string `parquet:"verdict_reason,optional"`
+
+	Props map[string]string `parquet:"props,optional"`
 }
 
-// rows are all events of the lake, committed.
+// rows are all events of the lake that stand for a line, committed.
 func (g *rig) rows() (all []row) {
+	g.t.Helper()
+	for _, r := range g.all() {
+		if r.Name == nil || *r.Name != shared.CompletionRequests {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// sums are the requests by result that the lake has been told of.
+func (g *rig) sums() map[shared.Result]uint64 {
+	g.t.Helper()
+	sums := map[shared.Result]uint64{}
+	for _, r := range g.all() {
+		if r.Name == nil || *r.Name != shared.CompletionRequests {
+			continue
+		}
+		for result, n := range r.Props {
+			count, err := strconv.ParseUint(n, 10, 64)
+			g.must(err)
+			sums[shared.Result(result)] += count
+		}
+	}
+	return sums
+}
+
+func (g *rig) all() (all []row) {
 	g.t.Helper()
 	// What is acknowledged is in the spool, and a moment later in the lake.
 	for {

@@ -192,7 +192,7 @@ func (r *run) check(ctx context.Context, l *log, taken liveDays) error {
 	r.turn("checking", src)
 	_, err = scan(ctx, src, r.notation, src.packed || r.Finish, func(b *block) error {
 		for i := range b.lines {
-			if !b.lines[i].ok || b.first+uint64(i) < l.mark.Expected {
+			if !b.lines[i].ok || b.first+uint64(i) < lineAt(l.mark.Expected) {
 				continue
 			}
 			e := &b.lines[i].entry
