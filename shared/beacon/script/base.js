@@ -46,11 +46,15 @@ guard(() => {
   view = entry.serverTiming.find((/** @type {any} */ timing) => timing.name == "eider").description;
 })();
 
+/** Queues a message if there is room. In UTF-16 units: at most three times as
+ * many bytes, which browsers still send. @type {(text: string) => any} */
+const keep = (text) => (queue + text)[2e4] || queue.push(text);
+
 /** Hands the queue to the browser; last = the page may be gone in a moment. @type {(last?: any) => void} */
 const flush = guard((last) => {
   const batch = queue.splice(0);
   const again = () => {
-    queue.unshift(...batch);
+    [...batch, ...queue.splice(0)].map(keep);
     // Later each time, by an ordinal that no message will have.
     setTimeout(flush, 9e3 * ordinal++);
   };
@@ -68,9 +72,9 @@ const eider = guard((name, call) => {
   navigated();
   // A soft navigation always has a parent, be it one that no proxy knows.
   if (name == "pageview") within = within ? { pv: view || load } : { v: view };
-  // Whoever waits for this goes on whatever happens below.
-  if (call && call.callback) setTimeout(call.callback);
-  const text = JSON.stringify({
+  // Whoever waits for this goes on, whatever happens below.
+  setTimeout((call && call.callback) || flush);
+  guard(() => localStorage.eider)() || keep(JSON.stringify({
     ...options,
     ...within,
     l: load,
@@ -84,9 +88,7 @@ const eider = guard((name, call) => {
     c: cached,
     st: answered,
     ...call,
-  });
-  // In UTF-16 units: at most three times as many bytes, which browsers send.
-  if (!(queue + text)[2e4] && !guard(() => localStorage.eider)()) queue.push(text);
+  }));
   setTimeout(flush);
 });
 
@@ -125,19 +127,19 @@ window.eider = window.mallard = eider;
 // moment later, or once something else is said or the address changes again.
 const soon = () => setTimeout(navigated, 99);
 /** @type {const} */ (["pushState", "replaceState"]).map((name) => {
-  const original = history[name].bind(history);
+  const original = history[name];
   history[name] = (...args) => {
     navigated();
-    original(...args);
+    original.apply(history, args);
     soon();
   };
 });
 on("popstate", soon);
 // Comes on every way out of a page, and harmlessly on the way in.
-on("visibilitychange", () => {
+on("visibilitychange", (last) => {
   navigated();
   dispatchEvent(new Event("eider"));
-  flush(1);
+  flush(last);
 });
 on("pageshow", (event) => {
   if ((cached = event.persisted)) {

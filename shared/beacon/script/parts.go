@@ -29,6 +29,16 @@ var partFiles = map[string][]string{
 	"404":        {"missing.js"},
 }
 
+// isPart tells the last file of a part from what it shares with others.
+func isPart(file string) bool {
+	for _, files := range partFiles {
+		if files[len(files)-1] == file {
+			return true
+		}
+	}
+	return false
+}
+
 // variant is one file that is served: the base with parts, or, as an addition
 // to a file that is there, only parts. Parts are bits, in the order of Parts.
 type variant struct {
@@ -122,7 +132,11 @@ func (v variant) assemble(endpoint string) []byte {
 	b.Write(source("prologue.js"))
 	b.WriteString("guard(() => {\n")
 	for _, name := range v.files() {
-		b.Write(placeholder.ReplaceAllFunc(source(name), func(name []byte) []byte { return []byte(constants[string(name)]) }))
+		text := placeholder.ReplaceAllFunc(source(name), func(name []byte) []byte { return []byte(constants[string(name)]) })
+		if isPart(name) { // what a browser can't do of one costs no other
+			text = slices.Concat([]byte("guard(() => {\n"), text, []byte("})();\n"))
+		}
+		b.Write(text)
 	}
 	b.WriteString("})();\n}\n")
 	return b.Bytes()

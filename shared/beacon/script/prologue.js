@@ -1,5 +1,5 @@
-// First in every file. Whatever goes wrong in the beacon stays in it: every
-// entry is a guarded function.
+// First in every file, before the function that holds the rest; each part is one
+// in it. Whatever goes wrong in the beacon stays in it: every entry is guarded.
 
 /** Makes fn end quietly where it would throw. @type {Guard} */
 const guard = (fn) => (a, b) => {
