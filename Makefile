@@ -66,10 +66,17 @@ test-go: dashboard
 test-dashboard: dashboard/node_modules/.installed
 	cd dashboard && npm run --silent test
 
-test-browser: dashboard browser
+test-browser: dashboard browser shared/beacon/clients/node_modules/.installed
 ifeq ($(BROWSER),yes)
 	cd dashboard && npm run --silent test:browser
+	EIDER_CLIENTS=$(CURDIR)/$(CLIENTS) go test -count=1 -run TestTrackers ./caddymodule
 endif
+
+# The trackers and clients of others that Eider is tested against.
+CLIENTS := shared/beacon/clients
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $(CLIENTS)/tracker.mjs | need
+	cd $(CLIENTS) && npm ci --no-audit --no-fund --loglevel=error && node tracker.mjs
+	@touch $@
 
 race: dashboard ## run the Go tests under the race detector
 	EIDER_REQUIRE_DASHBOARD=1 go test -race -short -timeout 30m ./...
