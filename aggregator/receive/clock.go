@@ -68,14 +68,37 @@ func (c *clock) settle(e *shared.Event) (how adjustment, ok bool) {
 	if e.Origin == shared.OriginImport || e.Origin == shared.OriginAPI {
 		return adjustNone, true
 	}
+	coarse := coarseTime(e)
 	if t := c.correct(e.Time); t != e.Time {
 		e.Time, how = t, adjustCorrected
+	}
+	past := int64(pastTolerated)
+	if coarse {
+		past += 4 * quarter
 	}
 	switch {
 	case e.Time > c.receivedAt+futureTolerated:
 		e.Time, how = c.receivedAt, adjustClamped
-	case c.notBefore != 0 && e.Time < c.notBefore-pastTolerated:
+	case c.notBefore != 0 && e.Time < c.notBefore-past:
 		e.Time, how = c.notBefore, adjustClamped
 	}
 	return how, true
+}
+
+// quarter is what the offsets of all zones are multiples of, in µs.
+const quarter = 15 * 60 * 1_000_000
+
+// coarseTime reports whether an event's time was cut to the hour, by the clock
+// of its site, as the site's privacy options ask for: no clock that counts
+// microseconds shows a quarter of an hour by chance.
+func coarseTime(e *shared.Event) bool {
+	return e.Time%quarter == 0 && e.Origin != shared.OriginImport && e.Origin != shared.OriginAPI
+}
+
+// coarsen keeps such an event from saying more: neither when it was received
+// nor the correction of a clock may tell the minute.
+func coarsen(e *shared.Event) {
+	e.Time = (e.Time + quarter/2) / quarter * quarter
+	e.ReceivedAt -= e.ReceivedAt % (4 * quarter)
+	e.SkewMS = shared.Opt[int64]{}
 }

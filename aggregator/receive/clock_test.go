@@ -49,6 +49,38 @@ func TestTimesAreCorrectedOnlyForTheSendersClock(t *testing.T) {
 	}
 }
 
+// Of an event whose site keeps only the hour, nothing that is stored says more.
+func TestHoursStayHours(t *testing.T) {
+	received := time.Date(2026, 3, 1, 12, 47, 11, 123_456_000, time.UTC).UnixMicro()
+	hour := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixMicro()
+	const minute = 60 * 1_000_000
+	for _, c := range []struct {
+		name      string
+		time      int64
+		skew      time.Duration
+		notBefore int64
+		want      int64
+		origin    shared.Origin
+		coarse    bool
+	}{
+		{"an hour", hour, 0, 0, hour, shared.OriginEdge, true},
+		{"of a process that began within it", hour, 0, received - minute, hour, shared.OriginBeacon, true},
+		{"of a zone of quarters", hour + 45*minute, 0, 0, hour + 45*minute, shared.OriginEdge, true},
+		{"by a clock that is off", hour + 60*minute, time.Hour + 1234*time.Millisecond, 0, hour, shared.OriginEdge, true},
+		{"a full time", hour + 1, 0, 0, hour + 1, shared.OriginEdge, false},
+		{"a log's", hour, 0, 0, hour, shared.OriginImport, false},
+	} {
+		d := decision{clock: clock{receivedAt: received, skewMS: c.skew.Milliseconds(), notBefore: c.notBefore}, siteName: "s", siteID: "s", out: new(decided)}
+		e := shared.Event{Site: "s", Kind: shared.KindPageview, Origin: c.origin, Time: c.time}
+		if why := d.settle(&e); why != "" || e.Time != c.want {
+			t.Errorf("%s: %q %s", c.name, why, time.UnixMicro(e.Time).UTC())
+		}
+		if coarse := e.ReceivedAt%(4*quarter) == 0 && !e.SkewMS.OK; coarse != c.coarse {
+			t.Errorf("%s: received %s, skew %v", c.name, time.UnixMicro(e.ReceivedAt).UTC(), e.SkewMS)
+		}
+	}
+}
+
 func TestAnEdgeWhoseClockIsIn1970(t *testing.T) {
 	g := newRig(t)
 	e := newEdge(1)

@@ -116,6 +116,7 @@ func (d *decision) refuse(seq uint64, why shared.Rejection) {
 
 // settle completes one event or says why it is refused.
 func (d *decision) settle(e *shared.Event) shared.Rejection {
+	coarse := coarseTime(e)
 	how, ok := d.clock.settle(e)
 	if !ok {
 		return shared.RejectTime
@@ -134,6 +135,9 @@ func (d *decision) settle(e *shared.Event) shared.Rejection {
 	e.SiteID = d.siteID
 	e.ReceivedAt = d.clock.receivedAt
 	e.SkewMS = shared.Some(d.clock.skewMS)
+	if coarse {
+		coarsen(e)
+	}
 	return ""
 }
 
