@@ -52,3 +52,15 @@ func TestAMessagesPlaceByTheNetworkBeforeUs(t *testing.T) {
 		}
 	}
 }
+
+// Links and pixels respect it, too; whoever follows a link gets there.
+func TestOptedOutLinksCountNothing(t *testing.T) {
+	d := newDoor(t, Mount{})
+	for _, path := range []string{"/q/go", "/p/px"} {
+		if r := d.send("GET", path, "", "Cookie", "eider_optout=1"); r.StatusCode >= 400 || len(d.log.events) != 0 {
+			t.Errorf("%s: %d, %d events", path, r.StatusCode, len(d.log.events))
+		}
+		d.send("GET", path, "")
+		d.last()
+	}
+}

@@ -70,10 +70,7 @@ func (q *request) enter() bool {
 		}
 	}
 	s.honoured = s.keyed || q.in.cfg.Trusted != nil && q.in.cfg.Trusted(q.r) && !passedOn(h)
-	s.wishes = shared.Wishes{DNT: h.Get("Dnt") == "1", GPC: h.Get("Sec-Gpc") == "1"}
-	if c, err := q.r.Cookie(shared.OptOutCookie); err == nil && c.Value == "1" {
-		s.wishes.OptOut = true
-	}
+	s.wishes = wishesOf(q.r)
 	if s.honoured {
 		return true
 	}
@@ -97,6 +94,15 @@ func passedOn(h http.Header) bool {
 		}
 	}
 	return false
+}
+
+// wishesOf reads what a request says about being measured.
+func wishesOf(r *http.Request) shared.Wishes {
+	w := shared.Wishes{DNT: r.Header.Get("Dnt") == "1", GPC: r.Header.Get("Sec-Gpc") == "1"}
+	if c, err := r.Cookie(shared.OptOutCookie); err == nil && c.Value == "1" {
+		w.OptOut = true
+	}
+	return w
 }
 
 // apiKey is the token that a request shows, "" if there is none.

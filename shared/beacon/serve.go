@@ -214,7 +214,7 @@ func (q *request) findLink(leads bool) (*shared.Link, *shared.SiteConfig, bool) 
 func (q *request) countLink(link *shared.Link, site *shared.SiteConfig, kind shared.Kind, page string) (wait time.Duration, written bool) {
 	s := &q.sender
 	s.now, s.addr = q.in.now(), q.in.cfg.ClientIP(q.r)
-	s.wishes = shared.Wishes{DNT: q.r.Header.Get("Dnt") == "1", GPC: q.r.Header.Get("Sec-Gpc") == "1"}
+	s.wishes = wishesOf(q.r)
 	if q.r.Method == http.MethodHead {
 		return 0, true
 	}
