@@ -97,6 +97,10 @@ func TestAssetEvidence(t *testing.T) {
 		"an error page's parts":     {steps: []step{{"/gone", document}, {"/a.css", style}}, views: 1, want: 1},
 		"over plain http":           {steps: []step{{"/page", ""}, {"/a.css", plainCSS + "|" + own}}, views: 1, want: 1},
 		"over plain http, warm":     {steps: []step{{"/page", ""}, {"/a.css", plainCSS + "|If-None-Match: x|" + own}}, views: 1, want: 1},
+		"over plain http, from www": {
+			steps: []step{{"/page", "Host: demo.localhost"}, {"/a.css", plainCSS + "|Host: demo.localhost|Referer: http://WWW.demo.localhost/page"}},
+			views: 1, want: 1,
+		},
 		"no referrer on plain http": {steps: []step{{"/page", ""}, {"/a.css", plainCSS}}, views: 1},
 		"a link from elsewhere":     {steps: []step{{"/page", ""}, {"/a.png", "Accept: image/*|Referer: http://other.example/page"}}, views: 1},
 		"no part of a page":         {steps: []step{{"/page", document}, {"/api", fetch}, {"/api", "Accept: */*|" + own}}, views: 1},
@@ -262,4 +266,30 @@ func sameCounts(a, b map[string]float64) bool {
 		}
 	}
 	return true
+}
+
+func TestPartsOfReferers(t *testing.T) {
+	for _, c := range []struct{ referer, host, target string }{
+		{"https://example.com/a?b=c", "example.com", "/a?b=c"},
+		{"http://Example.COM/a", "example.com", "/a"},
+		{"https://example.com:8443/a", "example.com:8443", "/a"},
+		{"https://example.com", "example.com", "/"},
+		{"https://www.example.com/a", "example.com", "/a"},
+		{"https://example.com/a", "www.example.com", "/a"},
+		{"https://[2001:db8::1]/a", "[2001:db8::1]", "/a"},
+		{"https://example.com/a", "example.com:8443", ""},
+		{"https://example.com.evil.example/a", "example.com", ""},
+		{"https://evil.example/example.com/", "example.com", ""},
+		{"https://user@example.com/", "example.com", ""},
+		{"android-app://example.com/a", "example.com", ""},
+		{"about:blank", "example.com", ""},
+		{"https:///a", "", ""},
+		{"", "", ""},
+		{"https://www./", "www.", "/"},
+	} {
+		target, ok := refererTarget(c.referer, c.host)
+		if ok != (c.target != "") || ok && target != c.target {
+			t.Errorf("%q at %q: %q %v, want %q", c.referer, c.host, target, ok, c.target)
+		}
+	}
 }

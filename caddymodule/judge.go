@@ -117,7 +117,7 @@ func (h *Handler) complete(w *responseWriter) {
 	}
 	visitor := h.visitor(w)
 	h.showed(w, visitor)
-	if w.result == shared.ResultAsset && c.part(w.judgedType) && visitor.FetchedPart() {
+	if w.result == shared.ResultAsset && h.part(c, w.judgedType) && visitor.FetchedPart() {
 		c.site.evidence.Add(1)
 		h.pushCompletion(w, shared.CompletionEvidence, 0)
 	}
@@ -156,35 +156,54 @@ func (h *Handler) pushCompletion(w *responseWriter, name string, viewID uint64) 
 
 // part reports whether the request, which was answered, is for what a page is
 // made of. Browsers say so; on plain http they do not, and then it is the type,
-// if a page of this host asks.
-func (c *capture) part(contentType string) bool {
+// if a page of this site asks.
+func (h *Handler) part(c *capture, contentType string) bool {
 	if c.signals.Part {
 		return true
 	}
-	if c.signals.Dest != classify.DestUnknown || c.signals.Mode != classify.ModeUnknown {
+	if c.signals.Dest != classify.DestUnknown || c.signals.Mode != classify.ModeUnknown || !classify.PagePart(c.path, contentType) {
 		return false
 	}
-	_, ok := refererTarget(c.referer, c.host)
-	return ok && classify.PagePart(c.path, contentType)
+	host, _ := splitReferer(c.referer)
+	if sameHost(host, c.host) {
+		return true
+	}
+	from := h.rt.known.Site(host) // a site can have several domains
+	return from != nil && from == h.rt.known.Site(c.site.name)
 }
 
 // refererTarget returns path and query of a Referer on the given host.
 func refererTarget(referer, host string) (target string, ok bool) {
+	from, target := splitReferer(referer)
+	return target, sameHost(from, host)
+}
+
+// splitReferer returns the host of a Referer, and what was asked for there:
+// path and query. A Referer has no fragment. Both are empty of what is none.
+func splitReferer(referer string) (host, target string) {
 	rest, ok := strings.CutPrefix(referer, "https://")
 	if !ok {
 		if rest, ok = strings.CutPrefix(referer, "http://"); !ok {
-			return "", false
+			return "", ""
 		}
 	}
 	end := strings.IndexByte(rest, '/')
 	if end < 0 {
-		end = len(rest)
+		return rest, "/"
 	}
-	if !strings.EqualFold(rest[:end], host) {
-		return "", false
+	return rest[:end], rest[end:]
+}
+
+// sameHost compares hosts with their ports. A leading "www." makes no other
+// site, as in the registry.
+func sameHost(a, b string) bool {
+	return a != "" && (strings.EqualFold(a, b) || strings.EqualFold(withoutWWW(a), withoutWWW(b)))
+}
+
+func withoutWWW(host string) string {
+	const www = "www."
+	if len(host) > len(www) && strings.EqualFold(host[:len(www)], www) {
+		return host[len(www):]
 	}
-	if end == len(rest) {
-		return "/", true
-	}
-	return rest[end:], true
+	return host
 }

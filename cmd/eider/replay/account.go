@@ -26,7 +26,7 @@ type Account struct {
 	// Events, by the module's own count.
 	Captured, Stored, Dropped, Rejected, Lost, Queued uint64
 
-	Pageviews uint64 // more than before, by the aggregator's API
+	Pageviews uint64 // recorded by the proxy, more than before, by the aggregator's API
 	// Unknown says why the aggregator's side is not known; nil if it is.
 	Unknown error
 	// QueueKept is the folder with what could not be shipped; else empty.

@@ -19,7 +19,7 @@ import (
 
 const (
 	sample = "../../../../shared/data/access.log.gz"
-	site   = "semicomplete.example"
+	site   = "semicomplete.com" // as the log's referrers have it: its pages ask for their parts
 )
 
 // installation is a real aggregator and the programs.
@@ -100,6 +100,13 @@ func TestRealLog(t *testing.T) {
 		if got := account.Results[result]; got != want[result] {
 			t.Errorf("%s: the module counted %d, the log has %d", result, got, want[result])
 		}
+	}
+	// Who asked for a page and then for a part of one is proved, once. Requests
+	// that were sent at the same time may have come in another order.
+	least, most := evidence(lines)
+	t.Logf("%d rows of evidence; %d readers of the log fetch parts, %d of them after a page", account.Completions, most, least)
+	if got := account.Completions; least == 0 || got < uint64(least*9/10) || got > uint64(most) {
+		t.Errorf("%d rows of evidence, want %d to %d", got, least, most)
 	}
 	// A judgement by a few words in the user agent must come near.
 	t.Logf("%d requests of bots, %d by a naive look", bots, naiveBots)
@@ -193,10 +200,10 @@ func TestWithoutAggregator(t *testing.T) {
 // logLine is one line of the sample, read without package accesslog.
 type logLine struct {
 	method, path, query, userAgent string
-	status                         string
+	status, address, referer       string
 }
 
-var lineShape = regexp.MustCompile(`^\S+ \S+ \S+ \[[^\]]+\] "(\S+) (\S+) [^"]*" (\d{3}) \S+ "(?:[^"\\]|\\.)*" "([^"]*)"?$`)
+var lineShape = regexp.MustCompile(`^(\S+) \S+ \S+ \[[^\]]+\] "(\S+) (\S+) [^"]*" (\d{3}) \S+ "((?:[^"\\]|\\.)*)" "([^"]*)"?$`)
 
 // sampleLines reads the sample, and fails where it is missing: the test that
 // needs it most must not pass by not being run.
@@ -220,8 +227,8 @@ func sampleLines(t *testing.T) (lines []logLine) {
 		if m == nil {
 			t.Fatalf("line %d has another shape", len(lines)+1)
 		}
-		l := logLine{method: m[1], status: m[3], userAgent: m[4]}
-		l.path, l.query, _ = strings.Cut(m[2], "?")
+		l := logLine{address: m[1], method: m[2], status: m[4], referer: m[5], userAgent: m[6]}
+		l.path, l.query, _ = strings.Cut(m[3], "?")
 		if l.path, err = url.PathUnescape(l.path); err != nil {
 			t.Fatalf("line %d: %v", len(lines)+1, err)
 		}
@@ -273,4 +280,43 @@ func (l *logLine) result() shared.Result {
 func (l *logLine) bot() bool {
 	browser := strings.HasPrefix(l.userAgent, "Mozilla/") || strings.HasPrefix(l.userAgent, "Opera/")
 	return !browser || naiveBot.MatchString(l.userAgent)
+}
+
+var (
+	naivePart = regexp.MustCompile(`(?i)\.(css|js|png|jpe?g|gif|svg|ico)$`)
+	naiveOwn  = regexp.MustCompile(`(?i)^https?://(www\.)?semicomplete\.com(/|$)`)
+)
+
+// evidence counts the readers who ask for a page and for a part of one: in this
+// order, and in any.
+func evidence(lines []logLine) (inOrder, anyOrder int) {
+	type reader struct{ view, part, proved bool }
+	readers := map[string]*reader{}
+	for _, l := range lines {
+		if _, bot := enrich.Bot(l.userAgent); bot {
+			continue
+		}
+		r := readers[l.address+" "+l.userAgent]
+		if r == nil {
+			r = &reader{}
+			readers[l.address+" "+l.userAgent] = r
+		}
+		switch l.result() {
+		case shared.ResultPageview, shared.ResultError:
+			r.view = true
+		case shared.ResultAsset:
+			if naivePart.MatchString(l.path) && naiveOwn.MatchString(l.referer) {
+				r.part, r.proved = true, r.proved || r.view
+			}
+		}
+	}
+	for _, r := range readers {
+		if r.proved {
+			inOrder++
+		}
+		if r.view && r.part {
+			anyOrder++
+		}
+	}
+	return inOrder, anyOrder
 }

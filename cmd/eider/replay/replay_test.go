@@ -373,7 +373,7 @@ func TestSilentAggregatorIsUnknown(t *testing.T) {
 			_, _ = w.Write([]byte(`[{"site_id":"s","domains":["Site.example"]}]`))
 			return
 		}
-		_, _ = fmt.Fprintf(w, `{"pageviews":%d}`, views)
+		_, _ = fmt.Fprintf(w, `{"pageviews":{"recorded":%d}}`, views)
 	}))
 	defer server.Close()
 	o := options()
