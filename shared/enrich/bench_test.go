@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // steady is an enricher with a database of places, and an observation in one.
@@ -22,13 +23,43 @@ func steady(tb testing.TB) (*Enricher, shared.Observation) {
 	return e, o
 }
 
+// BenchmarkEnrich is the steady state: of a site that nobody knows yet, of one
+// with a salt of the aggregator's, of one in the hours after midnight, when the
+// identity before goes along, and of one with patterns of its own.
 func BenchmarkEnrich(b *testing.B) {
-	e, o := steady(b)
-	var dst shared.Event
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Enrich(&o, &dst)
+	unknown, o := steady(b)
+	plain, _, _ := known(b, shared.Privacy{}, "Europe/Berlin")
+	patterns, _, _ := known(b, shared.Privacy{HourTimes: true, CountryOnly: true, Redact: []string{`/user/\d+`, `(?i)invoice-[a-z0-9]+`}}, "Europe/Berlin")
+	midnight := o
+	midnight.Time = noon - 2*3600e6 // the salt begins three hours before noon
+	for _, c := range []struct {
+		name string
+		e    *Enricher
+		o    shared.Observation
+	}{{"unknown", unknown, o}, {"known", plain, o}, {"after-midnight", rotated(b), midnight}, {"patterns", patterns, o}} {
+		b.Run(c.name, func(b *testing.B) {
+			var dst shared.Event
+			b.ReportAllocs()
+			report := reportCPU(b)
+			for b.Loop() {
+				c.e.Enrich(&c.o, &dst)
+			}
+			report()
+			if (dst.PrevVisitorID != 0) != (c.name == "after-midnight") || dst.VisitorID == 0 || dst.CountryCode != "DE" {
+				b.Errorf("%+v", dst)
+			}
+		})
 	}
+}
+
+// rotated is an enricher for a site whose salt began an hour before midnight's
+// observation, and that has the one before.
+func rotated(b *testing.B) *Enricher {
+	e, holder, _ := known(b, shared.Privacy{}, "UTC")
+	s := stateWith(shared.Privacy{}, "UTC")
+	s.Salts = append(s.Salts, shared.Salt{Site: "shop", Key: [32]byte{6}, From: noon - 27*3600e6, Until: noon - 3*3600e6, Identity: shared.IdentityDay})
+	holder.Store(registry.NewView(s))
+	return e
 }
 
 func BenchmarkBot(b *testing.B) {
@@ -70,8 +101,11 @@ func BenchmarkClientNew(b *testing.B) {
 func TestEnrichAllocatesLittle(t *testing.T) {
 	e, o := steady(t)
 	var dst shared.Event
-	if n := testing.AllocsPerRun(1000, func() { e.Enrich(&o, &dst) }); n > 3 {
-		t.Errorf("%v allocations an event, want 3 at most", n)
+	known, _, _ := known(t, shared.Privacy{CountryOnly: true, HourTimes: true}, "Europe/Berlin")
+	for _, e := range []*Enricher{known, e} {
+		if n := testing.AllocsPerRun(1000, func() { e.Enrich(&o, &dst) }); n > 3 {
+			t.Errorf("%v allocations an event, want 3 at most", n)
+		}
 	}
 	if dst.City != "Berlin" {
 		t.Errorf("city %q: the database was not asked", dst.City)
