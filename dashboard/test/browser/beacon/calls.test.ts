@@ -15,7 +15,7 @@ let reader: Reader | null = null;
 beforeAll(async () => {
   site = await Site.start();
   browser = await launchReader();
-});
+}, 300_000);
 beforeEach(() => site.reset());
 afterEach(async () => {
   await reader?.context.close();
