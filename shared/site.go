@@ -44,11 +44,11 @@ const MaxUnknownHosts = 100
 
 // Salt is the key that visitors of one site are hashed with in one period.
 type Salt struct {
-	Site     string   `json:"site"` // the site's id
-	Key      [32]byte `json:"key"`
-	From     int64    `json:"from"`     // µs since 1970
-	Until    int64    `json:"until"`    // µs since 1970, excluded: the site's local midnight
-	Identity string   `json:"identity"` // what events say of it: [IdentityDay], [IdentityMonth], …
+	Site     string `json:"site"` // the site's id
+	Key      Secret `json:"key"`
+	From     int64  `json:"from"`     // µs since 1970
+	Until    int64  `json:"until"`    // µs since 1970, excluded: the site's local midnight
+	Identity string `json:"identity"` // what events say of it: [IdentityDay], [IdentityMonth], …
 }
 
 // Kinds of identity, as Event.Identity has them.

@@ -134,12 +134,12 @@ func (k *keyring) visitor(dst *shared.Event, addr netip.Addr, userAgent string, 
 	if !ok {
 		return
 	}
-	dst.VisitorID, dst.Identity = k.sum(&salt.Key, addr, userAgent), salt.Identity
+	dst.VisitorID, dst.Identity = k.sum((*[32]byte)(&salt.Key), addr, userAgent), salt.Identity
 	if at-salt.From >= shared.PrevIdentityFor {
 		return
 	}
 	if before, ok := k.saltBefore(salt.From, mayBeLocal); ok {
-		dst.PrevVisitorID = k.sum(&before.Key, addr, userAgent)
+		dst.PrevVisitorID = k.sum((*[32]byte)(&before.Key), addr, userAgent)
 	}
 }
 

@@ -1,0 +1,34 @@
+package shared
+
+import (
+	"encoding/base64"
+	"fmt"
+)
+
+// Secret is a key of 32 bytes. Printed, it says nothing; in JSON it is base64,
+// for those who are meant to have it.
+type Secret [32]byte
+
+// String hides the key from logs and errors.
+func (Secret) String() string { return "(secret)" }
+
+// GoString hides it from %#v.
+func (Secret) GoString() string { return "(secret)" }
+
+// Format hides it from every other verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("(secret)")) }
+
+// MarshalText writes base64.
+func (s Secret) MarshalText() ([]byte, error) {
+	return base64.StdEncoding.AppendEncode(nil, s[:]), nil
+}
+
+// UnmarshalText reads exactly 32 bytes of base64.
+func (s *Secret) UnmarshalText(text []byte) error {
+	b, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil || len(b) != len(s) {
+		return fmt.Errorf("a key must be %d bytes in base64", len(s))
+	}
+	copy(s[:], b)
+	return nil
+}
