@@ -35,6 +35,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/salts"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/dashboard"
@@ -63,6 +64,7 @@ type Aggregator struct {
 	// registry is the newest view of the sites, for collection endpoints.
 	registry *registry.Holder
 	keeper   *handout.Keeper
+	salts    *salts.Store
 	enricher *enrich.Enricher // of what is collected here
 	intake   *beacon.Intake
 	socket   *ops.Socket
@@ -104,7 +106,10 @@ func (a *Aggregator) open() error {
 		return err
 	}
 	a.store.lake = a.lake
-	a.keeper = handout.New(a.store.sites)
+	if err := a.openSalts(); err != nil {
+		return err
+	}
+	a.keeper = handout.New(handout.Config{Sites: a.store.sites, Salts: a.salts, Now: a.cfg.now, Logger: a.log.Named("salts")})
 	a.registry = a.keeper.Holder()
 	a.metrics = ops.NewRegistry()
 	if err := a.openReceiver(); err != nil {
@@ -243,17 +248,15 @@ func (a *Aggregator) trim(through uint64) {
 }
 
 func (a *Aggregator) openReceiver() error {
-	token, path, err := edgeToken(&a.cfg)
-	if err != nil {
+	if err := a.trust(); err != nil {
 		return err
 	}
-	a.tokenPath = path
 	importKey, err := lastingSecret(a.cfg.importKeyFile())
 	if err != nil {
 		return fmt.Errorf("import key: %w", err)
 	}
 	a.receiver, err = receive.New(receive.Config{
-		Tokens: receive.SharedToken(token), Registry: a.store.sites, State: a.store.state, Spool: a.store.spool,
+		Tokens: edgeTokens{a.store.keys}, Registry: a.store.sites, Directory: a.keeper, State: a.store.state, Spool: a.store.spool,
 		Sink: a.lake, DeadLetters: a.cfg.deadLettersDir(), ImportKey: []byte(importKey), Days: a.lake,
 		Registerer: a.metrics, Logger: a.log.Named("receive"),
 	})
@@ -290,7 +293,8 @@ func (a *Aggregator) mount() {
 	operation.Handle("/health/", a.health)
 	operation.Handle("/metrics", ops.MetricsHandler(a.metrics))
 	var h http.Handler = api.New(api.Config{
-		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Books: books{a.receiver, a.store.state},
+		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Registry: a.store.sites, Keys: a.store.keys,
+		Unknown: a.keeper.Unknown, Loopback: a.cfg.loopback(), Books: books{a.receiver, a.store.state},
 		Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(), Collect: a.collection(),
 		Hosts: a.cfg.hosts(), QueryTimeout: time.Duration(a.cfg.QueryTimeout), Logger: a.log.Named("api"),
 	})
@@ -326,3 +330,6 @@ func (a *Aggregator) Addr() net.Addr { return a.listener.Addr() }
 
 // TokenPath is the file with the edge token, "" if it is configured.
 func (a *Aggregator) TokenPath() string { return a.tokenPath }
+
+// OwnerPath is the file with the owner's token.
+func (a *Aggregator) OwnerPath() string { return a.cfg.ownerFile() }

@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/eider-analytics/eider/aggregator/ops"
+	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/batch"
 )
@@ -33,7 +35,12 @@ type running struct {
 
 func run(t *testing.T, dir string) *running {
 	t.Helper()
-	a, err := Open(Config{Data: dir, Listen: "127.0.0.1:0"}, "test", zaptest.NewLogger(t))
+	return runWith(t, Config{Data: dir, Listen: "127.0.0.1:0"}, zaptest.NewLogger(t))
+}
+
+func runWith(t *testing.T, cfg Config, log *zap.Logger) *running {
+	t.Helper()
+	a, err := Open(cfg, "test", log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +290,8 @@ func TestVerifyFindsDamage(t *testing.T) {
 func TestSitesWithoutServer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	err := Operate(t.Context(), Config{Data: dir}, zaptest.NewLogger(t), func(ctx context.Context, c ops.Control) error {
-		_, err := c.AddSite(ctx, "example.com", "Asia/Kolkata")
+		zone := "Asia/Kolkata"
+		_, err := c.AddSite(ctx, "example.com", sites.Change{TimeZone: &zone})
 		return err
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/eider-analytics/eider/aggregator/api"
+	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/shared/beacon"
 	"github.com/eider-analytics/eider/shared/enrich"
 )
@@ -28,7 +29,7 @@ func (a *Aggregator) openIntake() error {
 	}
 	a.intake = beacon.New(beacon.Config{
 		View: a.registry.Load, Enrich: a.enricher.Enrich, Log: a.receiver.Local(a.version),
-		ClientIP: proxies.ClientIP, Trusted: proxies.Trusted,
+		ClientIP: proxies.ClientIP, Trusted: proxies.Trusted, Keys: a.ingestKey,
 		Limits: beacon.Limits{PerAddress: float64(a.cfg.RatePerAddress), PerSite: float64(a.cfg.RatePerSite)},
 		Logger: a.log.Named("collect"),
 	})
@@ -36,6 +37,12 @@ func (a *Aggregator) openIntake() error {
 		return fmt.Errorf("register collection's metrics: %w", err)
 	}
 	return nil
+}
+
+// ingestKey says for which sites a server may send with a key.
+func (a *Aggregator) ingestKey(token string) (beacon.Grant, bool) {
+	who, ok := a.store.keys.Identify(token)
+	return who.For, ok && who.May(auth.ScopeIngest)
 }
 
 // collection mounts the way in at the root. It answers pages of other origins,

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/sites"
 )
 
 const chromeAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
@@ -43,7 +44,7 @@ func (r *running) collect(path, body string, headers ...string) (*http.Response,
 func TestWhatIsCollectedHereIsCounted(t *testing.T) {
 	dir := t.TempDir()
 	r := run(t, dir)
-	site, err := r.store.AddSite(context.Background(), "shop.example", "UTC")
+	site, err := r.store.AddSite(context.Background(), "shop.example", sites.Change{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,6 +57,8 @@ type Config struct {
 	// edges keep their events.
 	SpoolMaxSize     int64 `toml:"spool_max_size"`
 	SpoolReserveFree int64 `toml:"spool_reserve_free"`
+
+	now func() time.Time // the clock of the salts; nil = time.Now
 }
 
 // Duration is a time.Duration that is written as text.
@@ -109,7 +111,11 @@ func LoadConfig(path string, env func(string) (string, bool)) (Config, error) {
 func (c *Config) fromEnvironment(env func(string) (string, bool)) error {
 	v := reflect.ValueOf(c).Elem()
 	for i := range v.NumField() {
-		name := envPrefix + strings.ToUpper(v.Type().Field(i).Tag.Get("toml"))
+		key := v.Type().Field(i).Tag.Get("toml")
+		if key == "" {
+			continue // not for people
+		}
+		name := envPrefix + strings.ToUpper(key)
 		text, ok := env(name)
 		if !ok || text == "" {
 			continue
@@ -203,6 +209,12 @@ func loopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
+// loopback reports whether only this machine reaches the server.
+func (c *Config) loopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	return err == nil && loopback(host)
+}
+
 // hosts are the names by which the API may be asked: the configured ones, and
 // the address that it listens on if that is one.
 func (c *Config) hosts() []string {
@@ -220,6 +232,8 @@ func (c *Config) lakeDir() string        { return filepath.Join(c.Data, "lake") 
 func (c *Config) deadLettersDir() string { return filepath.Join(c.Data, "dead-letters") }
 func (c *Config) tempDir() string        { return filepath.Join(c.Data, "tmp") }
 func (c *Config) tokenFile() string      { return filepath.Join(c.Data, "edge_token") }
+func (c *Config) ownerFile() string      { return filepath.Join(c.Data, "owner_token") }
+func (c *Config) saltsFile() string      { return filepath.Join(c.Data, "salts") }
 func (c *Config) importKeyFile() string  { return filepath.Join(c.Data, "import_key") }
 
 // ImportJob is where an import of logs keeps the salts of its visitors.

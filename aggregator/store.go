@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/sites"
@@ -14,13 +15,14 @@ import (
 )
 
 // Store is what of the data directory survives without anything running: the
-// state, the spool, the registry. It answers operator commands, in the running
+// state, the spool, the registry, the keys. It answers operator commands, in the running
 // server by the socket, else in the command's own process.
 type Store struct {
 	cfg   *Config
 	state *state.State
 	spool *spool.Spool
 	sites *sites.Registry
+	keys  *auth.Keys
 	lake  *lake.Lake // of the running server; nil in a command
 }
 
@@ -32,6 +34,9 @@ func openStore(cfg *Config, log *zap.Logger) (*Store, error) {
 		return nil, err
 	}
 	if s.sites, err = sites.Open(s.state, cfg.DefaultTimeZone); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.keys, err = auth.Open(s.state, s.sites); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.spool, err = spool.Open(spool.Config{
@@ -55,14 +60,24 @@ func (s *Store) Close() error {
 // Sites lists the registry.
 func (s *Store) Sites(context.Context) ([]state.Site, error) { return s.sites.List(), nil }
 
-// AddSite makes sure that a domain is a site.
-func (s *Store) AddSite(_ context.Context, domain, zone string) (state.Site, error) {
-	var c sites.Change
-	if zone != "" {
-		c.TimeZone = &zone
-	}
+// AddSite makes sure that a domain is a site that has what c says.
+func (s *Store) AddSite(_ context.Context, domain string, c sites.Change) (state.Site, error) {
 	return s.sites.Add(domain, c)
 }
+
+// EditSite changes a site.
+func (s *Store) EditSite(_ context.Context, name string, c sites.Change) (state.Site, error) {
+	return s.sites.Edit(name, c)
+}
+
+// Keys lists the keys.
+func (s *Store) Keys(context.Context) ([]state.Key, error) { return s.keys.List(), nil }
+
+// AddKey makes a key.
+func (s *Store) AddKey(_ context.Context, n auth.New) (auth.Issued, error) { return s.keys.Add(n) }
+
+// RevokeKey ends a key.
+func (s *Store) RevokeKey(_ context.Context, id string) (state.Key, error) { return s.keys.Revoke(id) }
 
 // Verify compares the manifest, the files, the spool and the books.
 func (s *Store) Verify(ctx context.Context) (ops.Report, error) {

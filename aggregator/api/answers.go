@@ -94,10 +94,10 @@ func (s *Server) site(r *http.Request) (state.Site, *time.Location, error) {
 	}
 	site, ok := s.cfg.Sites.Resolve(name)
 	if !ok {
-		return state.Site{}, nil, &httpError{
-			status: http.StatusNotFound, code: "unknown_site",
-			message: "there is no site of this name: GET /api/sites lists them, `eider site add` adds one",
-		}
+		return state.Site{}, nil, unknownSite()
+	}
+	if err := s.mayAsk(r, &site); err != nil {
+		return state.Site{}, nil, err
 	}
 	zone, err := time.LoadLocation(site.Zone)
 	if err != nil {

@@ -9,26 +9,9 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 )
-
-// siteAnswer is one site as the API shows it.
-type siteAnswer struct {
-	SiteID   string   `json:"site_id"`
-	UUID     string   `json:"uuid"`
-	Domains  []string `json:"domains"`
-	Name     string   `json:"name"`
-	TimeZone string   `json:"time_zone"`
-}
-
-// sites lists the registry.
-func (s *Server) sites(w http.ResponseWriter, r *http.Request) error {
-	list := []siteAnswer{}
-	for _, site := range s.cfg.Sites.List() {
-		list = append(list, siteAnswer{site.ID, site.UUID, site.Domains, site.Name, site.Zone})
-	}
-	return s.made(w, r, list)
-}
 
 // edgeAnswer is one edge's books: captured = stored + queued + dropped +
 // rejected + lost, as of its newest batch.
@@ -61,6 +44,9 @@ type accountingAnswer struct {
 	*stats.Books
 	Edges      []edgeAnswer     `json:"edges"`
 	Incomplete []incidentAnswer `json:"incomplete"`
+	// IdentityChanged are the moments, RFC 3339, at which identities began anew
+	// because the salts were lost: visitors before and after are not the same.
+	IdentityChanged []string `json:"identity_changed"`
 }
 
 // accounting says what became of every request of the range, what its page
@@ -88,11 +74,15 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read incidents: %w", err)
 	}
-	answer := accountingAnswer{Books: books, Edges: []edgeAnswer{}, Incomplete: []incidentAnswer{}}
+	answer := accountingAnswer{Books: books, Edges: []edgeAnswer{}, Incomplete: []incidentAnswer{}, IdentityChanged: []string{}}
 	for _, e := range s.cfg.Books.Edges() {
 		answer.Edges = append(answer.Edges, booksOf(&e))
 	}
 	for _, i := range incidents {
+		if i.Reason == state.IdentityChanged {
+			answer.IdentityChanged = append(answer.IdentityChanged, rfc3339(i.From))
+			continue
+		}
 		answer.Incomplete = append(answer.Incomplete, incidentAnswer{rfc3339(i.From), rfc3339(i.To), i.Count, i.Reason})
 	}
 	return s.made(w, r, answer)

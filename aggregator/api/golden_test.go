@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/eider-analytics/eider/aggregator/api"
+	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/duck"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/receive"
@@ -35,9 +36,13 @@ const siteID = "example-com"
 // instance is the API over a real lake.
 type instance struct {
 	*api.Server
-	lake *lake.Lake
-	seq  uint64
+	lake   *lake.Lake
+	keys   *auth.Keys
+	config api.Config
+	seq    uint64
 }
+
+const ownerToken = "battery staple"
 
 // ledger is the accounting of two edges, of which one lost something.
 type ledger struct{ *state.State }
@@ -90,12 +95,20 @@ func start(t *testing.T) *instance {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	keys, err := auth.Open(st, registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.Trust("owner", ownerToken, auth.ScopeAdmin)
+	unknown := []shared.UnknownHost{{Host: "blog.example", Requests: 12, LastSeen: now.UnixMicro()}}
 	teapot := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	return &instance{lake: l, Server: api.New(api.Config{
-		Engine: stats.NewEngine(db), Sites: registry, Books: ledger{st}, Snapshot: l.Snapshot,
+	config := api.Config{
+		Engine: stats.NewEngine(db), Sites: registry, Registry: registry, Keys: keys,
+		Unknown: func() []shared.UnknownHost { return unknown }, Loopback: true, Books: ledger{st}, Snapshot: l.Snapshot,
 		Edges: teapot, Ops: teapot, Dashboard: teapot, Hosts: []string{"stats.example.com"},
 		Now: func() time.Time { return now }, Logger: zaptest.NewLogger(t),
-	})}
+	}
+	return &instance{lake: l, keys: keys, config: config, Server: api.New(config)}
 }
 
 // visit adds the pageviews of one visit, a minute apart.
@@ -187,6 +200,8 @@ func TestGolden(t *testing.T) {
 	i.story(t)
 	for name, path := range map[string]string{
 		"sites":                  "/api/sites",
+		"site":                   "/api/sites/quiet.org",
+		"sites-unknown":          "/api/sites/unknown",
 		"main":                   "/api/stats/main?site_id=example.com&period=7d",
 		"main-compare":           "/api/stats/main?site_id=example.com&period=7d&compare=previous_period",
 		"main-empty":             "/api/stats/main?site_id=quiet.org&period=7d&compare=previous_period",

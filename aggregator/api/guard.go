@@ -38,7 +38,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				message: "pages of other origins can't use this API",
 			}
 		}
-		if !readOnly(r.Method) {
+		if !readOnly(r.Method) && !administration(r.URL.Path) {
 			return &httpError{
 				status: http.StatusMethodNotAllowed, code: "method_not_allowed",
 				message: "only GET and HEAD are answered here",
@@ -49,11 +49,35 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// administration reports whether a path is one where things are changed.
+func administration(path string) bool {
+	for _, p := range []string{"/api/sites", "/api/keys"} {
+		if path == p || strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 func readOnly(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // ownHost reports whether a Host header names this server: loopback names and
 // addresses, and what is configured.
 func (s *Server) ownHost(hostport string) bool {
+	host := bareHost(hostport)
+	return loopbackName(host) || slices.Contains(s.hosts, host)
+}
+
+// loopbackName reports whether a name can only mean the machine that asks.
+func loopbackName(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// bareHost is a Host header without port, brackets and last dot, in lower case.
+func bareHost(hostport string) string {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
@@ -62,10 +86,7 @@ func (s *Server) ownHost(hostport string) bool {
 	if bare, ok := strings.CutPrefix(host, "["); ok {
 		host = strings.TrimSuffix(bare, "]")
 	}
-	if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {
-		return true
-	}
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(s.hosts, host)
+	return host
 }
 
 // foreign reports whether a request was made by a page of another origin. What

@@ -7,11 +7,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/flight"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
+	"github.com/eider-analytics/eider/shared"
 )
 
 // DefaultQueryTimeout bounds one question.
@@ -27,6 +30,15 @@ type Sites interface {
 	List() []state.Site
 }
 
+// Registry changes the sites.
+type Registry interface {
+	Add(domain string, c sites.Change) (state.Site, error)
+	Edit(name string, c sites.Change) (state.Site, error)
+}
+
+// Keys knows who shows a token, and is where keys are made and ended.
+type Keys = auth.Keys
+
 // Engine is what it needs of package stats.
 type Engine = stats.Engine
 
@@ -41,6 +53,9 @@ type Books interface {
 type Config struct {
 	Engine    *Engine
 	Sites     Sites
+	Registry  Registry
+	Keys      *Keys
+	Unknown   func() []shared.UnknownHost // hosts that belong to no site
 	Books     Books
 	Snapshot  func() *lake.Snapshot
 	Edges     http.Handler // /v1/: brings its own authentication
@@ -50,7 +65,10 @@ type Config struct {
 	// any origin, by rules of its own.
 	Collect Collection
 	// Hosts are names, beside loopback's, by which the API is reached.
-	Hosts        []string
+	Hosts []string
+	// Loopback says that only this machine reaches the server: sites may then
+	// be changed without a token.
+	Loopback     bool
 	QueryTimeout time.Duration
 	Now          func() time.Time
 	Logger       *zap.Logger
@@ -88,7 +106,11 @@ func New(cfg Config) *Server {
 		s.hosts = append(s.hosts, strings.ToLower(strings.Trim(strings.TrimSpace(host), "[].")))
 	}
 	own := http.NewServeMux()
-	own.Handle("/api/sites", s.handle(s.sites))
+	own.Handle("/api/sites", s.methods(map[string]handler{http.MethodGet: s.sites, http.MethodPost: s.addSite}))
+	own.Handle("/api/sites/unknown", s.methods(map[string]handler{http.MethodGet: s.unknownHosts}))
+	own.Handle("/api/sites/{id}", s.methods(map[string]handler{http.MethodGet: s.oneSite, http.MethodPatch: s.editSite}))
+	own.Handle("/api/keys", s.methods(map[string]handler{http.MethodGet: s.keys, http.MethodPost: s.addKey}))
+	own.Handle("/api/keys/{id}", s.methods(map[string]handler{http.MethodDelete: s.revokeKey}))
 	own.Handle("/api/stats/main", s.handle(s.answer(mainStats)))
 	own.Handle("/api/stats/timeseries", s.handle(s.answer(timeseries)))
 	own.Handle("/api/stats/breakdown/{dimension}", s.handle(s.answer(breakdown)))

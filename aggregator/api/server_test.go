@@ -45,8 +45,12 @@ func TestOwnOrigin(t *testing.T) {
 		{"link to the dashboard", "GET", "http://127.0.0.1:8787/?site=a", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, teapot},
 		{"dashboard in a foreign frame", "GET", "http://127.0.0.1:8787/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, http.StatusForbidden},
 
-		{"a write", "POST", "http://127.0.0.1:8787/api/sites", nil, http.StatusMethodNotAllowed},
-		{"a preflight", "OPTIONS", "http://127.0.0.1:8787/api/sites", nil, http.StatusMethodNotAllowed},
+		{"a write", "POST", "http://127.0.0.1:8787/api/stats/main", nil, http.StatusMethodNotAllowed},
+		{"a write that is none", "PUT", "http://127.0.0.1:8787/api/sites", nil, http.StatusMethodNotAllowed},
+		{"a form", "POST", "http://127.0.0.1:8787/api/sites", []string{"Content-Type", "application/x-www-form-urlencoded"}, http.StatusUnsupportedMediaType},
+		{"a change by a foreign page", "POST", "http://127.0.0.1:8787/api/sites", []string{"Content-Type", "application/json", "Origin", "https://evil.example"}, http.StatusForbidden},
+		{"a change by a name that was made to point here", "POST", "http://evil.example:8787/api/sites", []string{"Content-Type", "application/json"}, http.StatusMisdirectedRequest},
+		{"a preflight", "OPTIONS", "http://127.0.0.1:8787/api/keys", []string{"Origin", "http://127.0.0.1:8787"}, http.StatusMethodNotAllowed},
 		{"only the head", "HEAD", "http://127.0.0.1:8787/api/sites", nil, ok},
 	} {
 		r := httptest.NewRequest(c.method, c.url, nil)

@@ -14,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/relabel"
+	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/spool"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
@@ -86,13 +88,30 @@ type control struct{ list []state.Site }
 
 func (c *control) Sites(context.Context) ([]state.Site, error) { return c.list, nil }
 
-func (c *control) AddSite(_ context.Context, domain, zone string) (state.Site, error) {
+func (c *control) AddSite(_ context.Context, domain string, change sites.Change) (state.Site, error) {
 	if domain == "" {
 		return state.Site{}, errors.New("a site needs a name")
 	}
-	s := state.Site{ID: domain, Zone: zone}
+	s := state.Site{ID: domain}
+	if change.TimeZone != nil {
+		s.Zone = *change.TimeZone
+	}
 	c.list = append(c.list, s)
 	return s, nil
+}
+
+func (c *control) EditSite(_ context.Context, name string, change sites.Change) (state.Site, error) {
+	return state.Site{ID: name, Archived: change.Archived != nil && *change.Archived}, nil
+}
+
+func (c *control) Keys(context.Context) ([]state.Key, error) { return []state.Key{{ID: "1"}}, nil }
+
+func (c *control) AddKey(_ context.Context, n auth.New) (auth.Issued, error) {
+	return auth.Issued{Key: state.Key{Name: n.Name, Scopes: n.Scopes}, Token: "secret"}, nil
+}
+
+func (c *control) RevokeKey(_ context.Context, id string) (state.Key, error) {
+	return state.Key{ID: id}, nil
 }
 
 func (c *control) Verify(context.Context) (ops.Report, error) {
@@ -132,14 +151,27 @@ func TestSocket(t *testing.T) {
 	}
 	defer c.Close()
 	ctx := t.Context()
-	if site, err := c.AddSite(ctx, "example.com", "Europe/Berlin"); err != nil || site.ID != "example.com" || site.Zone != "Europe/Berlin" {
+	zone, archived := "Europe/Berlin", true
+	if site, err := c.AddSite(ctx, "example.com", sites.Change{TimeZone: &zone}); err != nil || site.ID != "example.com" || site.Zone != "Europe/Berlin" {
 		t.Errorf("added %+v, %v", site, err)
 	}
-	if _, err := c.AddSite(ctx, "", ""); err == nil || err.Error() != "a site needs a name" {
+	if _, err := c.AddSite(ctx, "", sites.Change{}); err == nil || err.Error() != "a site needs a name" {
 		t.Errorf("the refusal arrives as %v", err)
 	}
 	if list, err := c.Sites(ctx); err != nil || len(list) != 1 {
 		t.Errorf("listed %+v, %v", list, err)
+	}
+	if site, err := c.EditSite(ctx, "a/b?c", sites.Change{Archived: &archived}); err != nil || site.ID != "a/b?c" || !site.Archived {
+		t.Errorf("edited %+v, %v", site, err)
+	}
+	if key, err := c.AddKey(ctx, auth.New{Name: "shop", Scopes: []string{"ingest"}}); err != nil || key.Token != "secret" || key.Name != "shop" || !slices.Equal(key.Scopes, []string{"ingest"}) {
+		t.Errorf("made %+v, %v", key, err)
+	}
+	if keys, err := c.Keys(ctx); err != nil || len(keys) != 1 || keys[0].ID != "1" {
+		t.Errorf("keys %+v, %v", keys, err)
+	}
+	if key, err := c.RevokeKey(ctx, "1"); err != nil || key.ID != "1" {
+		t.Errorf("revoked %+v, %v", key, err)
 	}
 	if r, err := c.Verify(ctx); err != nil || r.Segments != 3 || !slices.Equal(r.Problems, []string{"one"}) {
 		t.Errorf("verified %+v, %v", r, err)

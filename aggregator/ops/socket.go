@@ -14,21 +14,11 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
 )
 
 // SocketName is the socket in the data directory.
 const SocketName = "eider.sock"
-
-// Control is what operator commands can ask, of the running server or, by
-// [Client], from another process.
-type Control interface {
-	Sites(ctx context.Context) ([]state.Site, error)
-	AddSite(ctx context.Context, domain, zone string) (state.Site, error)
-	Verify(ctx context.Context) (Report, error)
-	RelabelControl
-}
 
 // Socket serves Control on DATA/eider.sock: JSON over HTTP.
 type Socket struct {
@@ -105,37 +95,6 @@ func socketPath(dir string) (path string, release func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName), func() { _ = d.Close() }, nil
 }
 
-func controlRoutes(c Control, edges http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	if edges != nil {
-		mux.Handle("/v1/", edges)
-	}
-	mux.HandleFunc("GET /sites", func(w http.ResponseWriter, r *http.Request) {
-		list, err := c.Sites(r.Context())
-		reply(w, list, err)
-	})
-	mux.HandleFunc("POST /sites", func(w http.ResponseWriter, r *http.Request) {
-		var add addSite
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&add); err != nil {
-			reply(w, nil, fmt.Errorf("read command: %w", err))
-			return
-		}
-		site, err := c.AddSite(r.Context(), add.Domain, add.Zone)
-		reply(w, site, err)
-	})
-	mux.HandleFunc("POST /verify", func(w http.ResponseWriter, r *http.Request) {
-		report, err := c.Verify(r.Context())
-		reply(w, report, err)
-	})
-	relabelRoute(mux, c)
-	return mux
-}
-
-type addSite struct {
-	Domain string `json:"domain"`
-	Zone   string `json:"zone"`
-}
-
 func reply(w http.ResponseWriter, v any, err error) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	if err != nil {
@@ -176,27 +135,6 @@ func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
 
 // Close lets go of the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections(); c.release() }
-
-// Sites lists the sites.
-func (c *Client) Sites(ctx context.Context) ([]state.Site, error) {
-	var list []state.Site
-	err := c.do(ctx, http.MethodGet, "/sites", nil, &list)
-	return list, err
-}
-
-// AddSite makes sure that a domain is a site.
-func (c *Client) AddSite(ctx context.Context, domain, zone string) (state.Site, error) {
-	var site state.Site
-	err := c.do(ctx, http.MethodPost, "/sites", addSite{domain, zone}, &site)
-	return site, err
-}
-
-// Verify compares the running server's books with its files.
-func (c *Client) Verify(ctx context.Context) (Report, error) {
-	var r Report
-	err := c.do(ctx, http.MethodPost, "/verify", nil, &r)
-	return r, err
-}
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader

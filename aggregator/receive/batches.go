@@ -77,7 +77,7 @@ func (r *Receiver) batches(w http.ResponseWriter, req *http.Request, allows Perm
 	if len(frames) > 0 {
 		ack, err = r.take(req.Context(), frames, from, &allows)
 	} else {
-		ack, err = r.unreadable(req.Context(), broken, from)
+		ack, err = r.unreadable(req.Context(), broken, from, &allows)
 	}
 	if err != nil {
 		return err
@@ -133,13 +133,22 @@ func (r *Receiver) standsFor(id shared.EdgeID, nonce shared.Epoch) error {
 	return nil
 }
 
-// lockEdge gets the edge's lock, or asks the sender to come back.
-func (r *Receiver) lockEdge(ctx context.Context, id shared.EdgeID) (*edge, error) {
+// lockEdge gets the edge's lock, or asks the sender to come back. An edge that
+// is another token's is refused: who holds one token could otherwise use up the
+// sequences of every edge.
+func (r *Receiver) lockEdge(ctx context.Context, id shared.EdgeID, allows *Permission) (*edge, error) {
 	e := r.edge(id)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := e.acquire(ctx); err != nil {
 		return nil, busy("another request of this edge is still being taken in", err)
+	}
+	if owner := e.info.Owner; allows.Edge != "" && owner != "" && owner != allows.Edge {
+		e.releaseLock()
+		return nil, &httpError{
+			status: http.StatusForbidden, code: "edge_not_allowed",
+			message: "this queue belongs to another edge than the token: use that edge's token, or start with an empty queue directory",
+		}
 	}
 	return e, nil
 }
@@ -151,7 +160,7 @@ func (r *Receiver) take(ctx context.Context, frames []batch.Frame, from sender, 
 	if err := r.standsFor(head.Edge, from.boot); err != nil {
 		return nil, err
 	}
-	e, err := r.lockEdge(ctx, head.Edge)
+	e, err := r.lockEdge(ctx, head.Edge, allows)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +183,7 @@ func (r *Receiver) take(ctx context.Context, frames []batch.Frame, from sender, 
 // bytes come time and again, and their header fits what is expected, sending
 // them once more won't help: they go to the dead letters and their range
 // counts as lost, instead of blocking the queue.
-func (r *Receiver) unreadable(ctx context.Context, b broken, from sender) (*shared.Ack, error) {
+func (r *Receiver) unreadable(ctx context.Context, b broken, from sender, allows *Permission) (*shared.Ack, error) {
 	refusal := &httpError{
 		status: http.StatusBadRequest, code: "bad_batch", cause: b.err,
 		message: "the first batch can't be read; send it again",
@@ -190,7 +199,7 @@ func (r *Receiver) unreadable(ctx context.Context, b broken, from sender) (*shar
 	if err := r.standsFor(f.Header.Edge, from.boot); err != nil {
 		return nil, err
 	}
-	e, err := r.lockEdge(ctx, f.Header.Edge)
+	e, err := r.lockEdge(ctx, f.Header.Edge, allows)
 	if err != nil {
 		return nil, err
 	}

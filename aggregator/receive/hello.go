@@ -42,7 +42,7 @@ func (r *Receiver) hello(w http.ResponseWriter, req *http.Request, allows Permis
 	if hello.Edge == LocalEdge {
 		return edgeInUse()
 	}
-	e, err := r.lockEdge(req.Context(), hello.Edge)
+	e, err := r.lockEdge(req.Context(), hello.Edge, &allows)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func (r *Receiver) hello(w http.ResponseWriter, req *http.Request, allows Permis
 		return edgeInUse()
 	}
 	e.info.Name = shared.Cut(hello.Name, shared.MaxHostname)
+	if allows.Edge != "" {
+		e.info.Name, e.info.Owner = allows.Edge, allows.Edge
+	}
 	e.info.Version = shared.Cut(hello.Version, shared.MaxShort)
 	e.info.LastSeen = receivedAt.UnixMicro()
 	e.info.SkewMS = from.clock.skewMS

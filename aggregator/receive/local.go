@@ -119,7 +119,7 @@ func (l *Local) record(ctx context.Context, b *localBatch) {
 }
 
 func (l *Local) take(ctx context.Context, b *localBatch) error {
-	e, err := l.r.lockEdge(ctx, LocalEdge)
+	e, err := l.r.lockEdge(ctx, LocalEdge, &Permission{})
 	if err != nil {
 		return err
 	}

@@ -51,10 +51,12 @@ type Spool interface {
 	Next() uint64
 }
 
-// Config is what a Receiver works with. All but the sizes are required.
+// Config is what a Receiver works with. All but the sizes and the Directory,
+// without which /v1/edge is not served, are required.
 type Config struct {
 	Tokens      Tokens
 	Registry    Registry
+	Directory   Directory
 	State       State
 	Spool       Spool
 	Sink        Sink
@@ -139,6 +141,10 @@ func New(cfg Config) (*Receiver, error) {
 	r.mux.Handle("POST "+shared.PathBatches, r.handle("batches", r.batches))
 	r.mux.Handle("POST "+shared.PathImport, r.handle("import", r.imports))
 	r.mux.Handle("POST "+shared.PathObservations, r.handle("observations", r.observations))
+	if cfg.Directory != nil {
+		r.mux.Handle("GET "+shared.PathEdge, r.handle("edge", r.ask))
+		r.mux.Handle("POST "+shared.PathEdge, r.handle("edge", r.report))
+	}
 	return r, nil
 }
 

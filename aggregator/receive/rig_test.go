@@ -77,11 +77,14 @@ type rig struct {
 	sites *registry
 	log   *zap.Logger
 	reg   *prometheus.Registry
+
+	tokens    Tokens
+	directory Directory
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	g := &rig{t: t, dir: t.TempDir(), sink: newTally(), sites: newRegistry("example.com"), log: zap.NewNop()}
+	g := &rig{t: t, dir: t.TempDir(), sink: newTally(), sites: newRegistry("example.com"), log: zap.NewNop(), tokens: SharedToken(token)}
 	if testing.Verbose() {
 		if tt, ok := t.(*testing.T); ok {
 			g.log = zaptest.NewLogger(tt)
@@ -103,7 +106,7 @@ func (g *rig) open() {
 	}
 	g.reg = prometheus.NewRegistry()
 	g.recv, err = New(Config{
-		Tokens: SharedToken(token), Registry: g.sites, State: g.state, Spool: g.spool, Sink: g.sink,
+		Tokens: g.tokens, Registry: g.sites, Directory: g.directory, State: g.state, Spool: g.spool, Sink: g.sink,
 		DeadLetters: filepath.Join(g.dir, "dead-letters"), Registerer: g.reg, Logger: g.log,
 	})
 	if err != nil {

@@ -17,7 +17,10 @@ type Tokens interface {
 
 // Permission is what one edge token allows.
 type Permission struct {
-	Name  string   // of the token, for people
+	Name string // of the token, for people
+	// Edge is the name of the edge that the token is bound to: an edge that
+	// spoke with it is that one's from then on. "" = bound to none, for all.
+	Edge  string
 	Sites []string // site ids; nil = every site
 }
 

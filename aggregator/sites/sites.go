@@ -41,6 +41,9 @@ var (
 	ErrTooMany = fmt.Errorf("there are %d sites already, which is the limit", maxSites)
 	// ErrUnknown means that no site has the name.
 	ErrUnknown = errors.New("there is no such site")
+	// ErrStore means that nothing is wrong with what was asked for, but with
+	// the store.
+	ErrStore = errors.New("the site could not be stored")
 )
 
 // Store keeps the sites; see package state.
@@ -222,7 +225,7 @@ func (r *Registry) put(b *book, old *state.Site, s state.Site) (state.Site, erro
 		}
 	}
 	if err := r.store.PutSite(s); err != nil {
-		return state.Site{}, fmt.Errorf("store site %s: %w", s.ID, err)
+		return state.Site{}, fmt.Errorf("%w: %w", ErrStore, err)
 	}
 	names := make(map[string]state.Site, len(b.names)+2+len(s.Domains))
 	for k, v := range b.names {

@@ -73,14 +73,22 @@ type Edge struct {
 	SkewMS   int64           `json:"skew_ms"`
 	Epoch    shared.Epoch    `json:"epoch"`
 	Counters shared.Counters `json:"counters"` // of its newest batch header
+	// Owner is the name that the edge's token is bound to: no other may speak
+	// for it. "" = only tokens for all edges have spoken so far.
+	Owner string `json:"owner,omitempty"`
 }
+
+// IdentityChanged is the reason of an incident that is no loss: at From the
+// identities of Count sites began anew, because the salts were lost. It belongs
+// to no edge.
+const IdentityChanged = "identity_changed"
 
 // Incident is a span of time in which events of an edge were dropped or lost:
 // what the dashboard calls incomplete. Each loss is reported once; spans of one
 // edge and reason that touch are merged and their counts added.
 type Incident struct {
 	Edge   shared.EdgeID `json:"edge"`
-	Reason string        `json:"reason"` // a DropReason's or LossReason's name
+	Reason string        `json:"reason"` // a DropReason's or LossReason's name, or IdentityChanged
 	From   int64         `json:"from"`   // µs since 1970
 	To     int64         `json:"to"`     // µs since 1970, included
 	Count  uint64        `json:"count"`

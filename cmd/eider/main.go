@@ -37,7 +37,7 @@ func rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.config, "config", "", "configuration file (default: eider.toml if there is one)")
 	flags.StringVar(&o.data, "data", "", fmt.Sprintf("data directory (default %q)", aggregator.DefaultData))
-	root.AddCommand(serveCommand(o), siteCommand(o), verifyCommand(o), relabelCommand(o), importCommand(o), replayCommand(), versionCommand())
+	root.AddCommand(serveCommand(o), siteCommand(o), keyCommand(o), verifyCommand(o), relabelCommand(o), importCommand(o), replayCommand(), versionCommand())
 	return root
 }
 

@@ -38,6 +38,27 @@ func TestOperatorCommands(t *testing.T) {
 		{[]string{"site", "add", "../evil", "--data", data}, "not a host name", false},
 		{[]string{"site", "add", "a.example", "--zone", "Mars", "--data", data}, "there is no time zone", false},
 		{[]string{"site", "add"}, "accepts 1 arg", false},
+		{[]string{"site", "edit", "example.com", "--domains", "example.com,shop.example.com", "--name", "Shop", "--preset", "cnil", "--no-screen=false", "--gpc", "ignore", "--redact", "/u/[0-9]{1,9}", "--redact", "a,b", "--query-keys", "page,q", "--data", data}, "the site example-com is changed", true},
+		{[]string{"site", "list", "--data", data}, "example.com,shop.example.com  Europe/Berlin  operator  day       dnt=\"refuse\" gpc=\"ignore\" no_versions query_keys=[\"page\",\"q\"] redact=[\"/u/[0-9]{1,9}\",\"a,b\"] referrer_host_only", true},
+		{[]string{"site", "edit", "example.com", "--redact", "", "--identity", "month", "--allowed-domains", "*.example.com", "--data", data}, "is changed", true},
+		{[]string{"site", "list", "--json", "--data", data}, `"allowed_domains": [
+      "*.example.com"
+    ],
+    "identity": "month"`, true},
+		{[]string{"site", "edit", "example.com", "--redact", "([", "--data", data}, "can't be read", false},
+		{[]string{"site", "edit", "nobody.example", "--data", data}, "there is no such site", false},
+		{[]string{"site", "snippet", "shop.example.com", "--data", data}, `<script defer src="/e/e.js" data-site="example.com"></script>`, true},
+		{[]string{"site", "snippet", "example.com", "--at", "https://stats.example.com", "--data", data}, `src="https://stats.example.com/e.js"`, true},
+		{[]string{"site", "archive", "example.com", "--data", data}, "is archived", true},
+		{[]string{"site", "list", "--data", data}, "operator, archived", true},
+		{[]string{"site", "edit", "example.com", "--archived=false", "--data", data}, "is changed", true},
+		{[]string{"key", "list", "--data", data}, "EXPIRES", true},
+		{[]string{"key", "add", "--edge", "shop", "--sites", "example.com", "--data", data}, "is for edge shop, sites: example-com, expires: never", true},
+		{[]string{"key", "add", "--scope", "ingest,stats:read", "--name", "backend", "--expires", "90d", "--data", data}, "\neider_", true},
+		{[]string{"key", "add", "--data", data}, "say what it is for", false},
+		{[]string{"key", "add", "--edge", "shop", "--sites", "nobody.example", "--data", data}, "there is no site", false},
+		{[]string{"key", "list", "--data", data}, "backend  ingest,stats:read  all ", true},
+		{[]string{"key", "revoke", "12345678", "--data", data}, "there is no such key", false},
 		{[]string{"verify", "--data", data}, "everything is as it should be", true},
 		{[]string{"verify", "--json", "--data", data}, `"problems": []`, true},
 		{[]string{"serve", "--listen", "0.0.0.0:0", "--data", data}, "--insecure", false},
@@ -55,5 +76,21 @@ func TestOperatorCommands(t *testing.T) {
 		if !strings.Contains(out, c.want) {
 			t.Errorf("eider %s says\n%s\nwant %q in it", strings.Join(c.args, " "), out, c.want)
 		}
+	}
+}
+
+// TestAKeyIsRevoked by what the list shows of it.
+func TestAKeyIsRevoked(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	out, err := eider(t, "key", "add", "--edge", "shop", "--data", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := "eider_" + strings.Split(out, "_")[1][:8]
+	if out, err := eider(t, "key", "revoke", prefix, "--data", data); err != nil || !strings.Contains(out, "is revoked") {
+		t.Errorf("revoked: %s, %v", out, err)
+	}
+	if out, err := eider(t, "key", "list", "--data", data); err != nil || strings.Contains(out, prefix) {
+		t.Errorf("it is still there: %s, %v", out, err)
 	}
 }

@@ -74,6 +74,7 @@ func announce(cmd *cobra.Command, cfg *aggregator.Config, a *aggregator.Aggregat
 	if path := a.TokenPath(); path != "" {
 		fmt.Fprintf(out, "edge token: in %s; give it to Caddy as EIDER_EDGE_TOKEN\n", path)
 	}
+	fmt.Fprintf(out, "owner token: in %s; it allows everything, over the API\n", a.OwnerPath())
 	if cfg.Insecure {
 		log.Warn("everybody who reaches the address sees every site", zap.Stringer("listen", a.Addr()))
 	}
