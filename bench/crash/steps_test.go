@@ -67,9 +67,12 @@ var aggregatorSteps = []step{
 // elsewhere are steps that this campaign does not reach, each with the test
 // that does.
 var elsewhere = map[string]string{
-	"queue.sync.fail":     "shared/queue: a failing fsync, by error instead of kill",
-	"state.commit.staged": "aggregator/state: needs a thousand segments in one commit",
-	"deadletter.written":  "aggregator/receive: needs a batch that no edge makes",
+	"queue.sync.fail":      "shared/queue: a failing fsync, by error instead of kill",
+	"state.commit.staged":  "aggregator/state: needs a thousand segments in one commit",
+	"deadletter.written":   "aggregator/receive: needs a batch that no edge makes",
+	"lake.revise.writing":  "aggregator/lake: needs an operator who judges history anew",
+	"lake.exchange.before": "aggregator/lake: likewise",
+	"lake.exchange.after":  "aggregator/lake: likewise",
 }
 
 // TestEveryFailpointIsCovered reads the source: a step that nobody kills at is
