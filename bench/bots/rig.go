@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -57,6 +58,8 @@ var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 type rig struct {
 	dir    string
 	port   string
+	admin  string
+	hits   hits
 	origin *httptest.Server
 	caddy  *child.Server
 }
@@ -65,7 +68,7 @@ type rig struct {
 const genuine = "198.51.100.0/24"
 
 func startRig(ctx context.Context, program string, hosts []string) (r *rig, err error) {
-	r = &rig{}
+	r = &rig{hits: hits{by: map[string]int{}}}
 	if r.dir, err = os.MkdirTemp("", "eider-bots-"); err != nil {
 		return nil, err
 	}
@@ -78,18 +81,20 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 	if err != nil {
 		return nil, err
 	}
-	admin, err := child.FreeAddress()
-	if err != nil {
+	if r.admin, err = child.FreeAddress(); err != nil {
 		return nil, err
 	}
 	_, r.port, _ = net.SplitHostPort(site)
-	r.origin = httptest.NewServer(http.HandlerFunc(serveSite))
+	r.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.hits.count(req.Host)
+		serveSite(w, req)
+	}))
 	if err := os.WriteFile(filepath.Join(r.dir, "crawlers.json"), []byte(`{"Googlebot": {"prefixes": [{"ipv4Prefix": "`+genuine+`"}]}}`), 0o600); err != nil {
 		return nil, err
 	}
 	var config bytes.Buffer
 	if err := caddyfile.Execute(&config, map[string]any{
-		"Admin": admin, "Hosts": hosts, "Dir": r.dir, "Port": r.port, "Origin": r.origin.URL,
+		"Admin": r.admin, "Hosts": hosts, "Dir": r.dir, "Port": r.port, "Origin": r.origin.URL,
 	}); err != nil {
 		return nil, err
 	}
@@ -103,18 +108,58 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 	r.caddy, err = child.Start(ctx, child.Config{
 		Name: "Caddy", Path: program, Args: []string{"run", "--config", file}, Dir: r.dir,
 		Env:   append(os.Environ(), "HOME="+r.dir, "XDG_DATA_HOME="+r.dir, "XDG_CONFIG_HOME="+r.dir),
-		Ready: "http://" + admin + "/config/",
+		Ready: "http://" + r.admin + "/config/",
 	})
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return r, r.certified(ctx, hosts)
 }
 
-// finish stops Caddy and reads what the module has written.
+// certified waits until Caddy has made its certificates, which it does after it
+// has begun to serve. A handshake is no request: nothing is counted.
+func (r *rig) certified(ctx context.Context, hosts []string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, host := range hosts {
+		d := tls.Dialer{Config: &tls.Config{ServerName: host, InsecureSkipVerify: true}}
+		for {
+			conn, err := d.DialContext(ctx, "tcp", "127.0.0.1:"+r.port)
+			if err == nil {
+				_ = conn.Close()
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("no certificate for %s: %w", host, err)
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// finish stops Caddy, reads what the module has written, and compares it with
+// what it has counted.
 func (r *rig) finish(ctx context.Context) ([]shared.Event, error) {
-	err := r.caddy.Stop(15 * time.Second)
+	counted, err := r.settled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = r.caddy.Stop(15 * time.Second)
 	r.caddy = nil
 	if err != nil {
 		return nil, err
 	}
+	events, err := r.written(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return events, closeBooks(counted, events)
+}
+
+// written reads the queue of a Caddy that has stopped.
+func (r *rig) written(ctx context.Context) ([]shared.Event, error) {
 	q, err := queue.Open(queue.Config{Dir: filepath.Join(r.dir, "queue"), ReserveFree: 16 << 20, UnsafeFS: true})
 	if err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
