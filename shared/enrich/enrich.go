@@ -3,6 +3,7 @@ package enrich
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -29,6 +30,8 @@ type Enricher struct {
 	places   *places
 	crawlers *crawlerFile
 	policies policies
+	stop     chan struct{}
+	stopped  sync.WaitGroup
 }
 
 // New makes an enricher. A GeoIP file that is missing or damaged is a warning
@@ -50,10 +53,12 @@ func New(cfg Config) (*Enricher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("enrich: %w", err)
 	}
-	return &Enricher{
-		clients: newMemo[client](), places: p, crawlers: watchCrawlers(cfg.Crawlers, cfg.Logger),
+	e := &Enricher{
+		stop: make(chan struct{}), clients: newMemo[client](), places: p, crawlers: watchCrawlers(cfg.Crawlers, cfg.Logger),
 		policies: policies{sites: cfg.Sites, salts: cfg.Salts, local: cfg.Local, log: cfg.Logger, all: map[policyKey]*policy{}},
-	}, nil
+	}
+	e.stopped.Go(func() { e.policies.sweeping(e.stop) })
+	return e, nil
 }
 
 // nothing knows no site and has no salt.
@@ -64,6 +69,8 @@ func (nothing) Salt(string, int64) (shared.Salt, bool) { return shared.Salt{}, f
 
 // Close lets go of the files. No Enrich may be running or follow.
 func (e *Enricher) Close() error {
+	close(e.stop)
+	e.stopped.Wait()
 	e.crawlers.close()
 	return e.places.close()
 }

@@ -30,6 +30,7 @@ type policy struct {
 	keys           map[string]bool
 	zone           *time.Location // nil but for HourTimes
 	visitors       keyring
+	used           bool // since the last sweep
 }
 
 // policies keeps the policy of each site as long as the registry says the same
@@ -64,6 +65,7 @@ func (ps *policies) of(name string, extra *shared.Privacy) *policy {
 	defer ps.mu.Unlock()
 	p := ps.all[key]
 	if p != nil && p.site == site {
+		p.used = true
 		return p
 	}
 	if p == nil && len(ps.all) >= maxPolicies {
@@ -72,8 +74,45 @@ func (ps *policies) of(name string, extra *shared.Privacy) *policy {
 	// The name may be a part of an observation that is much longer.
 	key.name = strings.Clone(name)
 	p = ps.make(key, site, p)
+	p.used = true
 	ps.all[key] = p
 	return p
+}
+
+// sweepEvery is how often what is not in use is let go of. What was used last
+// just after one sweep is gone with the one after the next.
+const sweepEvery = time.Hour
+
+// sweep lets go of sites that nobody asked for since the last time, and of the
+// keys that were not used.
+func (ps *policies) sweep(now time.Time) {
+	ps.mu.Lock()
+	for key, p := range ps.all {
+		if !p.used {
+			delete(ps.all, key)
+			continue
+		}
+		p.used = false
+		p.visitors.forget()
+	}
+	ps.mu.Unlock()
+	if ps.local != nil {
+		ps.local.forget(now.UnixMicro())
+	}
+}
+
+// sweeping sweeps until stop is closed.
+func (ps *policies) sweeping(stop <-chan struct{}) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			ps.sweep(now)
+		case <-stop:
+			return
+		}
+	}
 }
 
 // make compiles a policy; of the one before, what has not changed is used

@@ -55,6 +55,21 @@ func (l *LocalSalts) Salt(site string, at int64) (shared.Salt, bool) {
 	return l.day(at).salt(site), true
 }
 
+// forget drops the days that ended long enough before a time.
+func (l *LocalSalts) forget(now int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.days {
+		if d := &l.days[i]; now-d.until > keptFor {
+			*d = localDay{}
+		}
+	}
+}
+
+// keptFor is how long after its day a salt of our own is kept, µs, like the
+// aggregator's.
+const keptFor = 48 * 3600 * 1_000_000
+
 // kept returns the salt of a time only if its day was asked for before.
 func (l *LocalSalts) kept(site string, at int64) (shared.Salt, bool) {
 	l.mu.Lock()
@@ -109,14 +124,34 @@ type keyring struct {
 
 	mu      sync.Mutex
 	own     shared.Salt // the local salt used last
+	ownUsed bool        // since the last forget
 	keyed   [2]keyedHash
 	replace int // the one of keyed that goes next
 	buf     []byte
 }
 
 type keyedHash struct {
-	key [32]byte
-	mac hash.Hash // nil = unused
+	key  [32]byte
+	mac  hash.Hash // nil = none
+	used bool      // since the last forget
+}
+
+// forget lets go of what was not used since the last time: a salt's end must
+// not wait for the next visitor.
+func (k *keyring) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range k.keyed {
+		h := &k.keyed[i]
+		if !h.used {
+			*h = keyedHash{}
+		}
+		h.used = false
+	}
+	if !k.ownUsed {
+		k.own = shared.Salt{}
+	}
+	k.ownUsed = false
 }
 
 // visitor sets the event's identity: the first 64 bits of HMAC-SHA256(salt,
@@ -153,6 +188,7 @@ func (k *keyring) salt(at int64, mayBeLocal bool) (shared.Salt, bool) {
 	if k.own.Identity == "" || at < k.own.From || at >= k.own.Until {
 		k.own, _ = k.local.Salt(k.site, at)
 	}
+	k.ownUsed = true
 	return k.own, true
 }
 
@@ -194,12 +230,13 @@ func (k *keyring) sum(key *[32]byte, addr netip.Addr, userAgent string) uint64 {
 func (k *keyring) mac(key *[32]byte) hash.Hash {
 	for i := range k.keyed {
 		if h := &k.keyed[i]; h.mac != nil && h.key == *key {
+			h.used = true
 			return h.mac
 		}
 	}
 	h := &k.keyed[k.replace]
 	k.replace = 1 - k.replace
-	h.key = *key
+	h.key, h.used = *key, true
 	h.mac = hmac.New(sha256.New, h.key[:]) // of the copy: the caller's stays on its stack
 	return h.mac
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // calendar is the aggregator's part: salts by their times.
@@ -153,6 +155,74 @@ func TestWhatMakesAVisitor(t *testing.T) {
 	local = NewLocalSalts(time.UTC)
 	if id("example.com", "2001:db8:1:2::1", "ua", morning) == base {
 		t.Error("two processes share a salt")
+	}
+}
+
+// What is not used is let go of within two hours, with every key in it; what is
+// used stays the same.
+func TestUnusedKeysAreLetGoOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, holder, _ := known(t, shared.Privacy{}, "UTC")
+		state := stateWith(shared.Privacy{}, "UTC")
+		now := time.Now()
+		state.Salts = []shared.Salt{
+			{Site: "shop", Key: [32]byte{1}, From: now.Add(-24 * time.Hour).UnixMicro(), Until: now.Add(time.Hour).UnixMicro(), Identity: "month"},
+			{Site: "shop", Key: [32]byte{2}, From: now.Add(time.Hour).UnixMicro(), Until: now.Add(900 * time.Hour).UnixMicro(), Identity: "month"},
+		}
+		holder.Store(registry.NewView(state))
+		ask := func(site string) shared.Event {
+			o := full()
+			o.Site, o.Time = site, time.Now().UnixMicro()
+			var dst shared.Event
+			e.Enrich(&o, &dst)
+			return dst
+		}
+		keys := func() (n int) {
+			e.policies.mu.Lock()
+			defer e.policies.mu.Unlock()
+			for _, p := range e.policies.all {
+				for i := range p.visitors.keyed {
+					if p.visitors.keyed[i].mac != nil {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		ask("other.example")
+		ask("shop")
+		time.Sleep(time.Hour + time.Minute)
+		first := ask("shop")
+		if first.PrevVisitorID == 0 || keys() != 2 {
+			t.Fatalf("%+v, %d keys", first, keys())
+		}
+		for range 5 {
+			time.Sleep(time.Hour)
+			ask("shop")
+		}
+		if n := keys(); n != 1 || len(e.policies.all) != 1 {
+			t.Errorf("%d keys of %d sites are kept", n, len(e.policies.all))
+		}
+		if again := ask("shop"); again.VisitorID != first.VisitorID || again.PrevVisitorID != 0 {
+			t.Error("a visitor changed")
+		}
+		time.Sleep(3 * time.Hour)
+		if n := keys(); n != 0 || len(e.policies.all) != 0 {
+			t.Errorf("%d keys of %d sites without visitors", n, len(e.policies.all))
+		}
+	})
+}
+
+func TestLocalSaltsEnd(t *testing.T) {
+	l := NewLocalSalts(time.UTC)
+	first, _ := l.Salt("a", noon)
+	l.forget(first.Until + keptFor)
+	if again, _ := l.Salt("a", noon); again != first {
+		t.Error("forgotten too early")
+	}
+	l.forget(first.Until + keptFor + 1)
+	if again, _ := l.Salt("a", noon); again == first {
+		t.Error("a salt outlives its day by more than 48 hours")
 	}
 }
 

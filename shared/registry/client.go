@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -137,8 +138,25 @@ func (c *Client) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		c.forget(time.Now().UnixMicro())
 		timer.Reset(c.noted(err))
 	}
+}
+
+// saltKeptFor is how long after its period a salt may be known here, µs: an
+// aggregator that can't be reached any more must not keep it alive.
+const saltKeptFor = 48 * 3600 * 1_000_000
+
+// forget drops the salts whose time is over from the view.
+func (c *Client) forget(now int64) {
+	v := c.cfg.Holder.Load()
+	over := func(s shared.Salt) bool { return now-s.Until > saltKeptFor }
+	if !slices.ContainsFunc(v.state.Salts, over) {
+		return
+	}
+	state := *v.state
+	state.Salts = slices.DeleteFunc(slices.Clone(state.Salts), over)
+	c.cfg.Holder.Store(NewView(&state))
 }
 
 // Status tells how the aggregator was reached last.

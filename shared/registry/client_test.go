@@ -40,6 +40,9 @@ type farEnd struct {
 	token    string
 }
 
+// virtual is when the time of a bubble begins, µs since 1970.
+const virtual = 946_684_800_000_000
+
 func newFarEnd(t *testing.T) *farEnd {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -51,8 +54,8 @@ func newFarEnd(t *testing.T) *farEnd {
 			TimeZone: "Europe/Berlin", Identity: shared.IdentityDay, Privacy: shared.Privacy{CountryOnly: true},
 		}},
 		Salts: []shared.Salt{
-			{Site: "example-com", Key: [32]byte(bytes.Repeat([]byte{0xA7}, 32)), From: 1000, Until: 2000, Identity: shared.IdentityDay},
-			{Site: "example-com", Key: [32]byte(bytes.Repeat([]byte{0xB8}, 32)), From: 2000, Until: 3000, Identity: shared.IdentityDay},
+			{Site: "example-com", Key: [32]byte(bytes.Repeat([]byte{0xA7}, 32)), From: virtual + 1000, Until: virtual + 2000, Identity: shared.IdentityDay},
+			{Site: "example-com", Key: [32]byte(bytes.Repeat([]byte{0xB8}, 32)), From: virtual + 2000, Until: virtual + 3000, Identity: shared.IdentityDay},
 		},
 		SigningKey: bytes.Repeat([]byte{0xC9}, 32),
 	}
@@ -163,7 +166,7 @@ func TestChangesAreKnownWithinTenSeconds(t *testing.T) {
 		if s := holder.Site("WWW.example.com:443"); s == nil || s.ID != "example-com" || !s.Privacy.CountryOnly {
 			t.Fatalf("site %+v", s)
 		}
-		if _, ok := holder.Salt("example-com", 1500); !ok || len(holder.Load().SigningKey()) != 32 {
+		if _, ok := holder.Salt("example-com", virtual+1500); !ok || len(holder.Load().SigningKey()) != 32 {
 			t.Fatal("no salt or key")
 		}
 		time.Sleep(10 * time.Minute)
@@ -215,6 +218,39 @@ func TestABadLine(t *testing.T) {
 			if text := fmt.Sprint(l.Message, l.ContextMap()); strings.Contains(text, "stats.example") || strings.Contains(text, f.token) {
 				t.Errorf("logged: %s", text)
 			}
+		}
+	})
+}
+
+// An aggregator that is never reached again keeps no salt alive: 48 hours after
+// its period it is gone, and the sites are not.
+func TestSaltsEndWithoutTheAggregator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarEnd(t)
+		now := time.Now()
+		for i := range f.state.Salts {
+			f.state.Salts[i].From = now.Add(time.Duration(i) * 24 * time.Hour).UnixMicro()
+			f.state.Salts[i].Until = now.Add(time.Duration(i+1) * 24 * time.Hour).UnixMicro()
+		}
+		_, holder, _ := start(t, f, nil)
+		synctest.Wait()
+		f.set(func(f *farEnd) { f.failRate = 1 })
+		time.Sleep(2 * time.Minute) // it looks when it asks
+		for hours := range 100 {
+			want := 0
+			for i := range 2 {
+				if hours < 24*(i+1)+48 {
+					want++
+				}
+			}
+			synctest.Wait()
+			if n := len(holder.Load().State().Salts); n != want {
+				t.Fatalf("after %d hours %d salts, want %d", hours, n, want)
+			}
+			if holder.Site("example.com") == nil || len(holder.Load().SigningKey()) == 0 {
+				t.Fatal("more than salts is gone")
+			}
+			time.Sleep(time.Hour)
 		}
 	})
 }
@@ -361,12 +397,12 @@ func TestSitesAreKeptAndSecretsAreNot(t *testing.T) {
 			if s := holder.Site("example.com"); s == nil || !s.Privacy.CountryOnly {
 				t.Error("the kept sites are not known")
 			}
-			if _, ok := holder.Salt("example-com", 1500); ok {
+			if _, ok := holder.Salt("example-com", virtual+1500); ok {
 				t.Error("a salt survived")
 			}
 			f.set(func(f *farEnd) { f.failRate = 0 })
 			time.Sleep(10 * time.Second)
-			if _, ok := holder.Salt("example-com", 1500); !ok {
+			if _, ok := holder.Salt("example-com", virtual+1500); !ok {
 				t.Error("the kept version stood for the secrets")
 			}
 		})
