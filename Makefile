@@ -87,10 +87,11 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 crash: dashboard ## kill both sides at every step and count what is left (RUNS, SEED)
 	go test -tags failpoint -count=1 -timeout 60m -parallel 4 ./bench/crash -args -crash.runs $(RUNS) -crash.seed $(SEED)
 
-bench: build ## run the Go benchmarks (BENCH, COUNT), the CPU-per-request and the ingest harness
+bench: build ## run the Go benchmarks (BENCH, COUNT), the CPU-per-request, the beacon and the ingest harness
 	@mkdir -p bench/results
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 30m ./... | tee bench/results/go-$(VERSION).txt
 	go run ./bench/cpu -memory 128MiB -rounds 40 | tee bench/results/cpu-$(VERSION).txt
+	go run ./bench/beacon | tee bench/results/beacon-$(VERSION).txt
 	go run ./bench/ingest -eider bin/eider | tee bench/results/ingest-$(VERSION).txt
 
 bots: caddy browser ## drive labelled traffic through bin/caddy, print who was taken for whom

@@ -59,6 +59,8 @@ const (
 	// maxBatchBody bounds Umami's batches and maxServerBody those of servers.
 	maxBatchBody  = 4 << 20
 	maxServerBody = 8 << 20
+	// smallBody is what comes with the headers, in one packet or two.
+	smallBody = 4 << 10
 	// bodyTime is how long a body may take, so that a slow one does not hold
 	// memory.
 	bodyTime = 15 * time.Second

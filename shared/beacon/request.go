@@ -116,6 +116,9 @@ func apiKey(h http.Header) string {
 	return h.Get("X-Api-Key")
 }
 
+// maxPooledBody keeps a rare huge body from staying in the pool.
+const maxPooledBody = 1 << 20
+
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 // body reads the body, at most limit bytes of it, and hands it to use. Nothing
@@ -126,15 +129,21 @@ func (q *request) body(limit int64, use func(body []byte)) bool {
 	}
 	buf := bodies.Get().(*[]byte)
 	defer func() {
-		if cap(*buf) <= 2*maxBody {
+		if cap(*buf) <= maxPooledBody {
 			bodies.Put(buf)
 		}
 	}()
+	// A small body that is slow holds no more than an idle connection does.
+	slow := q.r.ContentLength < 0 || q.r.ContentLength > smallBody
 	rc := http.NewResponseController(q.w)
-	_ = rc.SetReadDeadline(q.sender.now.Add(bodyTime)) // where the server has deadlines
+	if slow {
+		_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // where the server has deadlines
+	}
 	var err error
 	*buf, err = readAll(http.MaxBytesReader(q.w, q.r.Body, limit), (*buf)[:0], q.r.ContentLength)
-	_ = rc.SetReadDeadline(time.Time{})
+	if slow {
+		_ = rc.SetReadDeadline(time.Time{})
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
