@@ -32,15 +32,18 @@ help: ## list the targets
 
 # ---- build ----------------------------------------------------------------
 
-build: caddy bin/eider ## build bin/caddy and bin/eider with the dashboard in it
+build: caddy bin/eider bin/eider-collector ## build bin/caddy, bin/eider with the dashboard in it, and bin/eider-collector
 
 caddy: need ## build bin/caddy from the versions in xcaddy.json
 	@go run ./tools/caddybuild -o bin/caddy
 
-# Go's own cache decides what is out of date, so this always runs.
-.PHONY: bin/eider
+# Go's own cache decides what is out of date, so these always run.
+.PHONY: bin/eider bin/eider-collector
 bin/eider: need dashboard
 	go build -o bin/eider ./cmd/eider
+
+bin/eider-collector: need
+	CGO_ENABLED=0 go build -o bin/eider-collector ./cmd/eider-collector
 
 dashboard: dashboard/dist/index.html ## build the dashboard into dashboard/dist
 

@@ -13,6 +13,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/cmd/eider/importer"
+	"github.com/eider-analytics/eider/cmd/internal/program"
 	"github.com/eider-analytics/eider/shared/accesslog"
 )
 
@@ -48,7 +49,7 @@ count twice; --overlap imports them all the same.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			i.Logs, i.Version = args, version()
+			i.Logs, i.Version = args, program.Version()
 			i.Terminal = term.IsTerminal(int(os.Stderr.Fd()))
 			release, err := o.connect(&i)
 			if err != nil {

@@ -2,29 +2,17 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/eider-analytics/eider/aggregator"
+	"github.com/eider-analytics/eider/cmd/internal/collect"
+	"github.com/eider-analytics/eider/cmd/internal/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := rootCommand().ExecuteContext(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "eider:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(program.Run("eider", rootCommand())) }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -37,7 +25,7 @@ func rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.config, "config", "", "configuration file (default: eider.toml if there is one)")
 	flags.StringVar(&o.data, "data", "", fmt.Sprintf("data directory (default %q)", aggregator.DefaultData))
-	root.AddCommand(serveCommand(o), siteCommand(o), keyCommand(o), verifyCommand(o), relabelCommand(o), importCommand(o), replayCommand(), versionCommand())
+	root.AddCommand(serveCommand(o), collectorCommand(), siteCommand(o), keyCommand(o), verifyCommand(o), relabelCommand(o), importCommand(o), replayCommand(), versionCommand())
 	return root
 }
 
@@ -56,41 +44,15 @@ func (o *options) load() (aggregator.Config, error) {
 	return c, nil
 }
 
+func collectorCommand() *cobra.Command {
+	return collect.Command("collector", program.Version(), program.Logger)
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "eider", version()) },
+		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "eider", program.Version()) },
 	}
-}
-
-// version is what the build knows of itself: the module's version, or the
-// commit that it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(len(s.Value), 12)]
-		}
-	}
-	return "devel"
-}
-
-// newLogger writes for people on a terminal, and JSON for machines.
-func newLogger(forPeople bool) *zap.Logger {
-	encoding := zap.NewProductionEncoderConfig()
-	encoding.EncodeTime = zapcore.RFC3339TimeEncoder
-	encoder := zapcore.NewJSONEncoder(encoding)
-	if forPeople {
-		encoding.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = zapcore.NewConsoleEncoder(encoding)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zapcore.InfoLevel))
 }

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"golang.org/x/term"
 
 	"github.com/eider-analytics/eider/aggregator"
+	"github.com/eider-analytics/eider/cmd/internal/program"
 )
 
 func serveCommand(o *options) *cobra.Command {
@@ -40,9 +40,9 @@ event is then on disk.`,
 			}
 			cfg.Insecure = cfg.Insecure || insecure
 			limitMemory()
-			log := newLogger(term.IsTerminal(int(os.Stderr.Fd())))
+			log := program.Logger()
 			defer func() { _ = log.Sync() }()
-			a, err := aggregator.Open(cfg, version(), log)
+			a, err := aggregator.Open(cfg, program.Version(), log)
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ var folders = map[string]string{
 	"shared":      "the contract between edge and aggregator, and what both are made of",
 	"aggregator":  "everything behind the wire",
 	"dashboard":   "the single-page application and its embedding",
-	"cmd":         "the two programs",
+	"cmd":         "the three programs, and what their command lines share",
 	"examples":    "each one runs in a test",
 	"docs":        "formats, decisions, operation, privacy",
 	"bench":       "benchmarks and crash tests of whole processes",

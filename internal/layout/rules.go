@@ -51,14 +51,14 @@ var Rules = []Rule{
 	{
 		Name: "no engine in a proxy",
 		Why:  "a Caddy with the module must stay a small, static binary that anybody can build with xcaddy",
-		From: []string{"caddymodule/...", "cmd/caddy", "shared/..."},
+		From: []string{"caddymodule/...", "cmd/caddy", "cmd/eider-collector", "shared/..."},
 		Bad: path("github.com/duckdb", "github.com/marcboeker/go-duckdb", "github.com/apache/arrow-go",
 			"github.com/apache/arrow", "github.com/parquet-go"),
 	},
 	{
 		Name: "no cgo in a proxy",
 		Why:  "cgo needs a C compiler at xcaddy's side and the same libc at the target's",
-		From: []string{"caddymodule/...", "cmd/caddy", "shared/..."},
+		From: []string{"caddymodule/...", "cmd/caddy", "cmd/eider-collector", "shared/..."},
 		Bad:  func(p *Package) bool { return !p.Standard && len(p.CgoFiles) > 0 },
 	},
 	{

@@ -28,8 +28,9 @@ func Root(tb testing.TB) string {
 
 // The programs.
 const (
-	Caddy = "caddy"
-	Eider = "eider"
+	Caddy     = "caddy"
+	Eider     = "eider"
+	Collector = "eider-collector"
 )
 
 // Build builds the named programs and returns their folder.
@@ -41,12 +42,17 @@ func Build(tb testing.TB, names ...string) string {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), module+"/cmd/"+name)
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=1")
-		if name == Caddy {
-			build.Env = append(build.Env, "CGO_ENABLED=0") // the module promises to need no cgo
+		if name != Eider {
+			build.Env = append(build.Env, "CGO_ENABLED=0") // they promise to need no cgo
 		}
 		if out, err := build.CombinedOutput(); err != nil {
 			tb.Fatalf("build %s: %v\n%s", name, err, out)
 		}
 	}
 	return dir
+}
+
+// Run runs a program to its end and returns what it said.
+func Run(path string, args ...string) ([]byte, error) {
+	return exec.Command(path, args...).CombinedOutput()
 }
