@@ -101,3 +101,54 @@ func FuzzEnrich(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReferrer: whatever stands behind a referrer's path is not kept, and what
+// stands before its host neither.
+func FuzzReferrer(f *testing.F) {
+	for i := range hostile {
+		f.Add(hostile[i], hostile[(i+5)%len(hostile)])
+	}
+	f.Fuzz(func(t *testing.T, user, tail string) {
+		for _, mark := range []string{"?", "#"} {
+			got := parseReferrer("https://www.a.example/from" + mark + tail)
+			if got.domain != "a.example" || got.path != "/from" {
+				t.Fatalf("%q: %+v", mark+tail, got)
+			}
+		}
+		if strings.ContainsAny(user, "/?#\\") {
+			return
+		}
+		if got := parseReferrer("https://" + user + "@www.a.example/from"); got.domain != "a.example" || got.path != "/from" {
+			t.Fatalf("user %q: %+v", user, got)
+		}
+	})
+}
+
+// FuzzClientHints: hints only choose among names that we know, and versions
+// are numbers.
+func FuzzClientHints(f *testing.F) {
+	f.Add(`"Chromium";v="156", "Brave";v="156", "Not?A,_Brand";v="24"`, `"Windows"`, `"15.0.0"`, "?0")
+	for i := range hostile {
+		f.Add(hostile[i], hostile[(i+1)%len(hostile)], hostile[(i+2)%len(hostile)], hostile[(i+3)%len(hostile)])
+	}
+	e := newEnricher(f)
+	names := map[string]bool{"Chrome": true}
+	for _, name := range brands {
+		names[name] = true
+	}
+	systems := map[string]bool{"Windows": true, "macOS": true, "Android": true, "iOS": true, "ChromeOS": true, "Linux": true}
+	devices := map[string]bool{"desktop": true, "mobile": true, "tablet": true}
+	f.Fuzz(func(t *testing.T, list, platform, platformVersion, mobile string) {
+		o := shared.Observation{Site: "a", Time: noon, UserAgent: chrome, CHUA: list, CHUAPlatform: platform, CHUAPlatformVer: platformVersion, CHUAMobile: mobile}
+		var got shared.Event
+		e.Enrich(&o, &got)
+		if !names[got.Browser] || !systems[got.OS] || !devices[got.DeviceType] {
+			t.Fatalf("%q %q %q", got.Browser, got.OS, got.DeviceType)
+		}
+		for _, v := range []string{got.BrowserVersion, got.OSVersion} {
+			if strings.Trim(v, "0123456789.") != "" || len(v) > 16 {
+				t.Fatalf("version %q", v)
+			}
+		}
+	})
+}
