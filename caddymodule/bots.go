@@ -3,8 +3,11 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/classify"
@@ -49,6 +52,21 @@ func (c *capture) secFetch() bool {
 	return c.fetchSite != "" || c.signals.Dest != classify.DestUnknown
 }
 
+// behindUnknownProxy reports whether the request came through a proxy that Caddy
+// was not told about. Behind a CDN that answers styles and images itself, its
+// whole audience would look like one client that reads page after page.
+func behindUnknownProxy(r *http.Request) bool {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		return false
+	}
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip", "Cf-Connecting-Ip", "True-Client-Ip", "Cdn-Loop"} {
+		if len(r.Header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // answered is the request's result: what it is, and whether a bot asked.
 func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Result, shared.Kind) {
 	c := &w.capture
@@ -63,6 +81,10 @@ func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Resul
 		seen.Addr = c.client(w.request)
 	}
 	c.behavior = h.rt.conduct.Observe(&seen)
+	if c.behavior != "" && behindUnknownProxy(w.request) {
+		seen.Addr = netip.Addr{} // not the client's: only the path counts
+		c.behavior = h.rt.conduct.Observe(&seen)
+	}
 	if c.behavior != "" {
 		q.Bot = true
 		return q.Answered()

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -98,5 +99,31 @@ func TestJudgedByTheUserAgentAlone(t *testing.T) {
 	}
 	if got, want := e.results(), map[string]float64{"pageview": 2, "bot": 1}; !reflect.DeepEqual(got, want) {
 		t.Errorf("results %v, want %v", got, want)
+	}
+}
+
+// Behind a CDN that nobody told Caddy about, everybody has its address.
+func TestNobodyIsTooFastBehindAnUnknownProxy(t *testing.T) {
+	for _, c := range []struct {
+		header string
+		want   map[shared.Result]uint64
+	}{
+		{"", map[shared.Result]uint64{shared.ResultPageview: 19, shared.ResultBot: 11}},
+		{"X-Forwarded-For", map[shared.Result]uint64{shared.ResultPageview: 30}},
+		{"Via", map[shared.Result]uint64{shared.ResultPageview: 30}},
+	} {
+		h := benchHandler(t)
+		for range 30 {
+			r, _ := benchRequest("/page", true)
+			if c.header != "" {
+				r.Header.Set(c.header, "198.51.100.7")
+			}
+			if err := h.ServeHTTP(httptest.NewRecorder(), r, benchNext("text/html")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := resultsOf(h.rt.site("example.com")); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("with %q: %v, want %v", c.header, got, c.want)
+		}
 	}
 }
