@@ -2,11 +2,13 @@ package aggregator
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/eider-analytics/eider/aggregator/api"
 	"github.com/eider-analytics/eider/aggregator/auth"
+	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/beacon"
 	"github.com/eider-analytics/eider/shared/enrich"
 )
@@ -30,6 +32,9 @@ func (a *Aggregator) openIntake() error {
 	a.intake = beacon.New(beacon.Config{
 		View: a.registry.Load, Enrich: a.enricher.Enrich, Log: a.receiver.Local(a.version),
 		ClientIP: proxies.ClientIP, Trusted: proxies.Trusted, Keys: a.ingestKey,
+		UnknownSite: func(name string) {
+			a.keeper.Report([]shared.UnknownHost{{Host: name, Requests: 1, LastSeen: time.Now().UnixMicro()}})
+		},
 		Limits: beacon.Limits{PerAddress: float64(a.cfg.RatePerAddress), PerSite: float64(a.cfg.RatePerSite)},
 		Logger: a.log.Named("collect"),
 	})

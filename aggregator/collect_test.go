@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/sites"
+	"github.com/eider-analytics/eider/shared"
 )
 
 const chromeAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
@@ -110,5 +112,59 @@ func TestTrustedProxiesAreChecked(t *testing.T) {
 	_, err := Open(Config{Data: t.TempDir(), Listen: "127.0.0.1:0", TrustedProxies: []string{"10.0.0.0/64"}}, "test", nil)
 	if err == nil || !strings.Contains(err.Error(), "10.0.0.0/64") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestServersSendBatchesOnce(t *testing.T) {
+	r := run(t, t.TempDir())
+	site, err := r.store.AddSite(context.Background(), "shop.example", sites.Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the site is known to the intake", func() bool { return r.registry.Load().Site(site.ID) != nil })
+	issued, err := r.store.AddKey(context.Background(), auth.New{Name: "shop", Scopes: []string{auth.ScopeIngest}, Sites: []string{site.ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats, err := r.store.AddKey(context.Background(), auth.New{Name: "reader", Scopes: []string{auth.ScopeStats}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`[{"site":"shop.example","name":"pageview","url":"https://shop.example/a","ip":"198.51.100.7","user_agent":%q,"dedupe_key":"a-1"},
+		{"site":"shop.example","name":"pageview","url":"https://shop.example/b","ip":"198.51.100.7","user_agent":%[1]q}]`, chromeAgent)
+	for token, want := range map[string]int{"": 401, stats.Token: 401, r.token: 401} {
+		if res, text := r.collect("/api/events", body, "Authorization", "Bearer "+token); res.StatusCode != want {
+			t.Errorf("%d %s", res.StatusCode, text)
+		}
+	}
+	for range 3 { // the answer got lost, twice
+		res, text := r.collect("/api/events", body, "Authorization", "Bearer "+issued.Token, "Idempotency-Key", "batch-1")
+		if res.StatusCode != http.StatusAccepted || !strings.Contains(text, `"accepted":2`) {
+			t.Fatalf("%d %s", res.StatusCode, text)
+		}
+	}
+	r.eventually("one visitor with two views", func() bool {
+		_, body := r.get("/api/stats/main?site_id=shop.example&period=day")
+		return strings.Contains(body, `"visitors":1`) && strings.Contains(body, `"pageviews":2`)
+	})
+}
+
+func TestLinksOfASite(t *testing.T) {
+	r := run(t, t.TempDir())
+	links := []shared.Link{{Slug: "go", URL: "https://elsewhere.example/a"}, {Slug: "px"}}
+	if _, err := r.store.AddSite(context.Background(), "shop.example", sites.Change{Links: &links}); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the link is known to the intake", func() bool { l, _ := r.registry.Load().Link("go"); return l != nil })
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for path, want := range map[string]int{"/q/go": 307, "/p/px": 200, "/q/nothing": 404} {
+		res, err := client.Get(r.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want || want == 307 && res.Header.Get("Location") != links[0].URL {
+			t.Errorf("%s: %d %v", path, res.StatusCode, res.Header)
+		}
 	}
 }

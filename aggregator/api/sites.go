@@ -23,6 +23,7 @@ type siteAnswer struct {
 	Identity       string         `json:"identity"`
 	Archived       bool           `json:"archived"`
 	Privacy        shared.Privacy `json:"privacy"`
+	Links          []shared.Link  `json:"links,omitempty"`
 	Origin         string         `json:"origin"`
 	CreatedAt      string         `json:"created_at"` // RFC 3339, UTC
 	Snippet        string         `json:"snippet"`    // for `script /e` in the Caddyfile
@@ -36,7 +37,7 @@ func siteOf(s *state.Site) (siteAnswer, error) {
 	}
 	return siteAnswer{
 		SiteID: s.ID, UUID: s.UUID, Domains: s.Domains, Name: s.Name, TimeZone: s.Zone, AllowedDomains: allowed,
-		Identity: s.Identity, Archived: s.Archived, Privacy: s.Privacy, Origin: s.Origin, CreatedAt: rfc3339(s.CreatedAt), Snippet: snippet,
+		Identity: s.Identity, Archived: s.Archived, Privacy: s.Privacy, Links: s.Links, Origin: s.Origin, CreatedAt: rfc3339(s.CreatedAt), Snippet: snippet,
 	}, err
 }
 

@@ -24,6 +24,8 @@ type Change struct {
 	AllowedDomains *[]string `json:"allowed_domains,omitempty"` // empty = any
 	Identity       *string   `json:"identity,omitempty"`        // day or month
 	Archived       *bool     `json:"archived,omitempty"`
+	// Links are all short addresses; their UUIDs are not the caller's to choose.
+	Links *[]shared.Link `json:"links,omitempty"`
 	// Preset sets all privacy options but the two lists: strict, cnil, or
 	// default for none.
 	Preset *string `json:"preset,omitempty"`
@@ -65,6 +67,9 @@ func (c *Change) apply(s *state.Site) error {
 	}
 	if c.Archived != nil {
 		s.Archived = *c.Archived
+	}
+	if err := c.applyLinks(s); err != nil {
+		return err
 	}
 	return c.applyPrivacy(s)
 }
@@ -248,6 +253,9 @@ func normalSite(s state.Site) state.Site {
 		if len(*list) == 0 {
 			*list = nil
 		}
+	}
+	if len(s.Links) == 0 {
+		s.Links = nil
 	}
 	return s
 }

@@ -224,6 +224,9 @@ func (r *Registry) put(b *book, old *state.Site, s state.Site) (state.Site, erro
 			return state.Site{}, fmt.Errorf("%s is a name of the site %s already: take it from there first", d, other.ID)
 		}
 	}
+	if err := checkSlugs(b.names, &s); err != nil {
+		return state.Site{}, err
+	}
 	if err := r.store.PutSite(s); err != nil {
 		return state.Site{}, fmt.Errorf("%w: %w", ErrStore, err)
 	}
@@ -275,7 +278,7 @@ func (r *Registry) Configs() (list []shared.SiteConfig, version string) {
 func Config(s *state.Site) shared.SiteConfig {
 	return shared.SiteConfig{
 		ID: s.ID, UUID: s.UUID, Name: s.Name, Domains: s.Domains, TimeZone: s.Zone, AllowedDomains: s.AllowedDomains,
-		Identity: s.Identity, Archived: s.Archived, Privacy: s.Privacy,
+		Identity: s.Identity, Archived: s.Archived, Privacy: s.Privacy, Links: s.Links,
 	}
 }
 

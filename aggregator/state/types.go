@@ -110,6 +110,7 @@ type Site struct {
 	Identity       string         `json:"identity,omitempty"`        // shared.IdentityDay or IdentityMonth
 	Archived       bool           `json:"archived,omitempty"`
 	Privacy        shared.Privacy `json:"privacy,omitzero"`
+	Links          []shared.Link  `json:"links,omitempty"` // short addresses; see shared.SiteConfig
 }
 
 // Key is what is kept of an API key or an edge token: enough to know it again,

@@ -17,6 +17,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared"
 )
 
 func siteCommand(o *options) *cobra.Command {
@@ -216,6 +217,7 @@ func (f *siteFlags) register(flags *pflag.FlagSet) {
 	}
 	flags.String("dnt", "", "what becomes of requests with DNT: ignore, no_identity or refuse")
 	flags.String("gpc", "", "what becomes of requests with Sec-GPC: ignore, no_identity or refuse")
+	flags.StringArray("link", nil, "short address: SLUG=URL to be followed at /q/SLUG, or SLUG for a pixel at /p/SLUG; can be given several times")
 	flags.StringSlice("query-keys", nil, "parameters of query strings to keep beside the built-in ones")
 	flags.StringArray("redact", nil, "expression (RE2) whose matches in paths and titles are redacted; can be given several times")
 }
@@ -229,6 +231,13 @@ func (f *siteFlags) change(flags *pflag.FlagSet) (c sites.Change, err error) {
 	set(flags, "identity", &c.Identity, &f.identity)
 	set(flags, "preset", &c.Preset, &f.preset)
 	set(flags, "archived", &c.Archived, &f.archived)
+	if flags.Changed("link") {
+		given, err := flags.GetStringArray("link")
+		if err != nil {
+			return c, err
+		}
+		c.Links = readLinks(given)
+	}
 	privacy := map[string]any{}
 	for _, p := range privacyFlags {
 		if flags.Changed(p.name) {
@@ -255,6 +264,19 @@ func (f *siteFlags) change(flags *pflag.FlagSet) (c sites.Change, err error) {
 	}
 	c.Privacy, err = json.Marshal(privacy)
 	return c, err
+}
+
+// readLinks reads SLUG=URL and SLUG; a single empty one stands for none.
+func readLinks(given []string) *[]shared.Link {
+	links := []shared.Link{}
+	for _, text := range given {
+		if len(given) == 1 && text == "" {
+			break
+		}
+		slug, to, _ := strings.Cut(text, "=")
+		links = append(links, shared.Link{Slug: slug, URL: to})
+	}
+	return &links
 }
 
 // set points at a flag's value if the flag was given.
