@@ -123,7 +123,7 @@ func (c *Collector) openIntake() {
 func (c *Collector) openSocket() error {
 	var err error
 	if c.handover, err = handover.NewServer(handover.Config{
-		Log: c.queue, State: c.state, Announce: c.announce, Marks: c.cfg.marksFile(), Logger: c.log.Named("handover"),
+		Log: c.queue, State: c.state, Announce: c.announce, Report: c.hosts.Add, Marks: c.cfg.marksFile(), Logger: c.log.Named("handover"),
 	}); err != nil {
 		return err
 	}

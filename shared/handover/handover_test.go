@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -247,7 +248,10 @@ func TestHostileRequests(t *testing.T) {
 	defer s.stop()
 	client := http.Client{Transport: Transport(s.socket()), Timeout: 5 * time.Second}
 	for _, c := range []struct{ path, body string }{
-		{shared.PathBatches, "EIDB garbage"}, {shared.PathBatches, "\x00\x01"}, {shared.PathHello, "{"}, {shared.PathHello, `{"edge":"00"}`},
+		{shared.PathBatches, "EIDB garbage"},
+		{shared.PathBatches, "\x00\x01"},
+		{shared.PathHello, "{"},
+		{shared.PathHello, `{"edge":"00"}`},
 		{shared.PathHello, "{}"},
 	} {
 		res, err := client.Post("http://collector"+c.path, "application/octet-stream", strings.NewReader(c.body))
@@ -269,5 +273,38 @@ func TestHostileRequests(t *testing.T) {
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
 		t.Errorf("state that is not known: %s", res.Status)
+	}
+}
+
+// TestReports: what a proxy saw of unknown hosts goes on to the aggregator, once
+// the proxy is answered, and not before.
+func TestReports(t *testing.T) {
+	s := &side{t: t, dir: t.TempDir()}
+	s.start()
+	defer s.stop()
+	var state *shared.EdgeState
+	var got []shared.UnknownHost
+	server, err := NewServer(Config{
+		Log: s.queue, State: func() *shared.EdgeState { return state },
+		Report: func(hosts []shared.UnknownHost) { got = append(got, hosts...) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(body string) int {
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, httptest.NewRequest(http.MethodPost, shared.PathEdge, strings.NewReader(body)))
+		return w.Code
+	}
+	const report = `{"unknown_hosts":[{"host":"shop.example","requests":3,"last_seen":7}]}`
+	if code := ask(report); code != http.StatusServiceUnavailable || len(got) != 0 {
+		t.Errorf("while nothing is known: %d, %v", code, got)
+	}
+	state = &shared.EdgeState{Version: "1"}
+	if code := ask(report); code != http.StatusOK || len(got) != 1 || got[0] != (shared.UnknownHost{Host: "shop.example", Requests: 3, LastSeen: 7}) {
+		t.Errorf("%d, %v", code, got)
+	}
+	if code := ask("{"); code != http.StatusBadRequest || len(got) != 1 {
+		t.Errorf("garbage: %d, %v", code, got)
 	}
 }

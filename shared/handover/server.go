@@ -23,13 +23,15 @@ type Log interface {
 	Discard(n uint64, r shared.DropReason)
 }
 
-// Config of a Server. State and Announce may be nil.
+// Config of a Server. State, Announce and Report may be nil.
 type Config struct {
 	Log Log
 	// State is what a proxy needs to enrich; nil = not known yet.
 	State func() *shared.EdgeState
 	// Announce says which sites the proxies' configurations name.
 	Announce func([]shared.SiteHello)
+	// Report is told which hosts the proxies were asked for that are no site's.
+	Report func([]shared.UnknownHost)
 	// Marks is the file in which the marks outlive the process; "" = none.
 	Marks  string
 	Logger *zap.Logger
@@ -37,7 +39,8 @@ type Config struct {
 
 // Bounds of a request, and of what is remembered.
 const (
-	maxHello = 4 << 20
+	maxHello  = 4 << 20
+	maxReport = 256 << 10
 	// maxLives is how many lives of proxies are remembered: those of a machine
 	// that restarts its proxy every hour for some days.
 	maxLives = 64
@@ -134,16 +137,28 @@ func (s *Server) handle(h func(r *http.Request) (any, error)) http.HandlerFunc {
 	}
 }
 
-func (s *Server) edge(*http.Request) (any, error) {
+func (s *Server) edge(r *http.Request) (any, error) {
+	var state *shared.EdgeState
 	if s.cfg.State != nil {
-		if state := s.cfg.State(); state != nil {
-			return state, nil
+		state = s.cfg.State()
+	}
+	if state == nil {
+		// Before the report is looked at: it will come again.
+		return nil, &refusal{
+			status: http.StatusServiceUnavailable, retryAfter: 1,
+			detail: shared.ErrorDetail{Code: "busy", Message: "the collector has not reached its aggregator yet"},
 		}
 	}
-	return nil, &refusal{
-		status: http.StatusServiceUnavailable, retryAfter: 1,
-		detail: shared.ErrorDetail{Code: "busy", Message: "the collector has not reached its aggregator yet"},
+	if r.Method == http.MethodPost {
+		var report shared.EdgeReport
+		if err := json.NewDecoder(io.LimitReader(r.Body, maxReport)).Decode(&report); err != nil {
+			return nil, refuse(http.StatusBadRequest, "bad_request", "report: %v", err)
+		}
+		if s.cfg.Report != nil {
+			s.cfg.Report(report.UnknownHosts)
+		}
 	}
+	return state, nil
 }
 
 func (s *Server) hello(r *http.Request) (any, error) {

@@ -215,7 +215,7 @@ func (c *Client) ask(ctx context.Context) error {
 	hosts := c.cfg.Hosts.take()
 	err := c.askWith(ctx, hosts)
 	if err != nil {
-		c.cfg.Hosts.putBack(hosts)
+		c.cfg.Hosts.Add(hosts)
 	}
 	return err
 }

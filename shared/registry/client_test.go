@@ -461,10 +461,14 @@ func TestHostsAreBoundedAndPlausible(t *testing.T) {
 	if len(h.take()) != 0 {
 		t.Error("reported twice")
 	}
-	h.putBack(got)
-	h.putBack(got)
+	h.Add(got)
+	h.Add(got)
 	if again := h.take(); len(again) != len(got) || again[1].Requests != 2 {
 		t.Errorf("put back: %v", again[:2])
+	}
+	h.Add([]shared.UnknownHost{{Host: "../etc", Requests: 1}, {Host: "UPPER.example", Requests: 1}})
+	if made := h.take(); len(made) != 0 {
+		t.Errorf("somebody else's are taken as they are: %v", made)
 	}
 	var none *Hosts
 	none.Seen("a.example")

@@ -67,15 +67,18 @@ func (h *Hosts) take() []shared.UnknownHost {
 	return all
 }
 
-// putBack counts again what could not be reported.
-func (h *Hosts) putBack(hosts []shared.UnknownHost) {
+// Add counts what somebody else has counted: a report that could not be
+// delivered, or a proxy's to its collector.
+func (h *Hosts) Add(hosts []shared.UnknownHost) {
 	if h == nil || len(hosts) == 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, u := range hosts {
-		h.add(u.Host, sightings{u.Requests, u.LastSeen})
+		if hostLike(u.Host) {
+			h.add(u.Host, sightings{u.Requests, u.LastSeen})
+		}
 	}
 }
 
