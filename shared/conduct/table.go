@@ -1,7 +1,10 @@
 package conduct
 
 import (
+	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 
@@ -52,6 +55,7 @@ const (
 // Table remembers what clients did. It is safe for concurrent use.
 type Table struct {
 	seed   maphash.Seed
+	secret uint64
 	shards [shards]shard
 }
 
@@ -89,7 +93,7 @@ const (
 var reasons = [...]string{probe: enrich.ReasonProbe, tooFast: enrich.ReasonTooFast, errors: enrich.ReasonErrors, nothing: ""}
 
 // New makes an empty table.
-func New() *Table { return &Table{seed: maphash.MakeSeed()} }
+func New() *Table { return &Table{seed: maphash.MakeSeed(), secret: rand.Uint64()} }
 
 // Observe notes a request and returns why its client is a bot, or "".
 func (t *Table) Observe(r *Request) string {
@@ -126,17 +130,16 @@ func tellsApart(a netip.Addr) bool {
 var carrier = netip.MustParsePrefix("100.64.0.0/10")
 
 // key hashes address and user agent. IPv6 is cut to the household's /64, as for
-// visitors.
+// visitors. The user agent's hash is seeded, so nobody outside can aim at
+// another's entry by what is mixed into it.
 func (t *Table) key(r *Request) uint64 {
-	var h maphash.Hash
-	h.SetSeed(t.seed)
-	a := r.Addr.Unmap().As16()
-	if r.Addr.Unmap().Is6() {
-		clear(a[8:])
+	a := r.Addr.As16()
+	address := binary.BigEndian.Uint64(a[:8])
+	if r.Addr.Unmap().Is4() {
+		address = binary.BigEndian.Uint64(a[8:])
 	}
-	_, _ = h.Write(a[:])
-	_, _ = h.WriteString(r.UserAgent)
-	return h.Sum64() | 1 // zero is nobody
+	hi, lo := bits.Mul64(address^t.secret, maphash.String(t.seed, r.UserAgent)|1)
+	return hi ^ lo | 1 // zero is nobody
 }
 
 // client finds the client of a key, or makes it in the place of another. The

@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/eider-analytics/eider/shared"
@@ -106,8 +105,11 @@ func readEngine(ua string) engine {
 	return e
 }
 
-func major(s string) int {
-	n, _ := strconv.Atoi(cutAtAny(s, ". ;)"))
+// major is the number that s begins with, of at most four digits; 0 = none.
+func major(s string) (n int) {
+	for i := 0; i < len(s) && i < 4 && s[i] >= '0' && s[i] <= '9'; i++ {
+		n = 10*n + int(s[i]-'0')
+	}
 	return n
 }
 
@@ -162,7 +164,7 @@ func (e *engine) hintsDiffer(hints string) bool {
 		return e.readable || e.explorer
 	}
 	_, v, ok := strings.Cut(hints, `Chromium";v="`)
-	return ok && major(cutAtAny(v, `"`)) != e.chromium
+	return ok && major(v) != e.chromium
 }
 
 // oldAfter is how many years after its release a browser is old.
