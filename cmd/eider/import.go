@@ -78,6 +78,7 @@ count twice; --overlap imports them all the same.`,
 	f.StringVar(&i.Aggregator, "aggregator", "", "URL of the aggregator (default: the server of the data directory)")
 	f.StringVar(&i.Job, "job", "", "file with the salts of the import (default: import/job in the data directory)")
 	f.StringVar(&i.GeoIP, "geoip", "", "country or city database in MaxMind's format")
+	f.StringVar(&i.Crawlers, "crawlers", "", "file with the address ranges that crawlers publish")
 	f.BoolVar(&i.Overlap, "overlap", false, "import days that have live events, too")
 	f.BoolVar(&i.DryRun, "dry-run", false, "send nothing: only say what would become of the lines")
 	f.BoolVar(&i.Finish, "finish", false, "at the end, overwrite and remove the salts of the import")

@@ -11,6 +11,7 @@ import (
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/accesslog"
 	"github.com/eider-analytics/eider/shared/classify"
+	"github.com/eider-analytics/eider/shared/conduct"
 	"github.com/eider-analytics/eider/shared/enrich"
 )
 
@@ -31,6 +32,7 @@ type judge struct {
 	enricher *enrich.Enricher
 	types    pathTypes
 	proofs   *proofs
+	conduct  *conduct.Table
 	now      int64 // µs since 1970
 }
 
@@ -68,10 +70,8 @@ func (j *judge) line(ctx context.Context, e *accesslog.Entry, edge shared.EdgeID
 	if declined := s.Declines(nil, o.Wishes); declined != "" {
 		return judged{result: declined, site: s}, nil
 	}
-	signs := enrich.SignsOf(&o)
-	_, q.Bot = enrich.Judge(&signs)
 	j.types.complete(&q, e, s)
-	o.Result, o.Kind = q.Answered()
+	j.answered(&q, &o)
 	v = judged{result: o.Result, site: s}
 	if !o.Result.Recorded() {
 		v.proof = j.completes(e, s, &q, &o, dst)
@@ -98,6 +98,24 @@ func (j *judge) line(ctx context.Context, e *accesslog.Entry, edge shared.EdgeID
 	}
 	v.event = wanted
 	return v, nil
+}
+
+// answered fixes what the request counts as: by the user agent and the headers,
+// as far as they are known, and by what its client did lately.
+func (j *judge) answered(q *classify.Request, o *shared.Observation) {
+	signs := enrich.SignsOf(o)
+	_, q.Bot = enrich.Judge(&signs)
+	o.Result, o.Kind = q.Answered()
+	if q.Bot {
+		return
+	}
+	o.BotReason = j.conduct.Observe(&conduct.Request{
+		Addr: o.ClientIP, UserAgent: o.UserAgent, At: o.Time, Path: o.Path, Status: o.Status, Result: o.Result,
+	})
+	if o.BotReason != "" {
+		q.Bot = true
+		o.Result, o.Kind = q.Answered()
+	}
 }
 
 // observation is what a line says of a request to a site.

@@ -25,9 +25,12 @@ type Options struct {
 	Transport  http.RoundTripper // to it; nil = the network
 	Token      string            // edge token; "" over the control socket
 
-	Job    string // file with the secret of the visitors' identities
-	GeoIP  string // country or city database in MaxMind's format
-	Finish bool   // the job is removed at the end, and unfinished last lines count
+	Job   string // file with the secret of the visitors' identities
+	GeoIP string // country or city database in MaxMind's format
+
+	Crawlers string // file with the address ranges of crawlers, see enrich.ParseCrawlers
+
+	Finish bool // the job is removed at the end, and unfinished last lines count
 
 	Overlap bool // days with live events are imported all the same
 	DryRun  bool // nothing is sent

@@ -1,13 +1,16 @@
 package importer
 
 import (
+	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/conduct"
 	"github.com/eider-analytics/eider/shared/enrich"
 )
 
@@ -82,6 +85,7 @@ func expected(t *testing.T) (results map[shared.Result]uint64, proofs int, days 
 	t.Helper()
 	results, days = map[shared.Result]uint64{}, map[string]int{}
 	type visitor struct{ address, agent, day string }
+	behavior := conduct.New()
 	seen, proven := map[visitor][]string{}, map[visitor]bool{}
 	for n, line := range strings.Split(strings.TrimSuffix(string(unpacked(t)), "\n"), "\n") {
 		m := lineShape.FindStringSubmatch(line)
@@ -100,7 +104,15 @@ func expected(t *testing.T) (results map[shared.Result]uint64, proofs int, days 
 			m[7] = ""
 		}
 		result := naiveResult(m[3], path, query, m[5])
-		if _, bot := enrich.Bot(m[7]); bot {
+		status, err := strconv.Atoi(m[5])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, bot := enrich.Judge(&enrich.Signs{UserAgent: m[7], At: at.UnixMicro()}); bot {
+			result = shared.ResultBot
+		} else if behavior.Observe(&conduct.Request{
+			Addr: netip.MustParseAddr(m[1]), UserAgent: m[7], At: at.UnixMicro(), Path: path, Status: status, Result: result,
+		}) != "" {
 			result = shared.ResultBot
 		}
 		results[result]++

@@ -93,7 +93,7 @@ func (r *run) open() error {
 		return err
 	}
 	r.enricher, err = enrich.New(enrich.Config{
-		GeoIP: r.GeoIP, Sites: r.sites, Salts: &salts{job: r.job, sites: r.sites},
+		GeoIP: r.GeoIP, Crawlers: r.Crawlers, Sites: r.sites, Salts: &salts{job: r.job, sites: r.sites},
 	})
 	return err
 }
