@@ -165,6 +165,7 @@ type row struct {
 	VisitorID     *uint64 `parquet:"visitor_id,optional"`
 	Identity      *string `parquet:"identity,optional"`
 	Status        *int16  `parquet:"status,optional"`
+	ViewID        *uint64 `parquet:"view_id,optional"`
 	Verdict       *string `parquet:"verdict,optional"`
 	VerdictReason *string `parquet:"verdict_reason,optional"`
 
