@@ -75,7 +75,11 @@ func TestCitizen1InformationalAnswersPass(t *testing.T) {
 		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 			Got100Continue: func() { said.WriteString("continue; ") },
 			Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-				_, _ = fmt.Fprintf(&said, "%d %s; ", code, h["Link"])
+				// Caddy says 100 when the body is first read and passes the origin's
+				// on: one or two of them arrive, whichever is faster.
+				if code != http.StatusContinue {
+					_, _ = fmt.Fprintf(&said, "%d %s; ", code, h["Link"])
+				}
 				return nil
 			},
 		}))
