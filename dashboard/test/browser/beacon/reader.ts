@@ -45,11 +45,18 @@ export async function read(browser: Browser, url?: string): Promise<Reader> {
 /** A browser without a driver, which changes what a browser does. Returns what ends it. */
 export function openAlone(url: string): () => Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), "reader-"));
-  const child = spawn(CHROMIUM, [...ARGS, `--user-data-dir=${profile}`, `--user-agent=${AGENT}`, "--remote-debugging-port=0", url], { stdio: "ignore" });
+  // A group of its own: the browser's other processes end with it, and are done
+  // with the profile when it is removed.
+  const child = spawn(CHROMIUM, [...ARGS, `--user-data-dir=${profile}`, `--user-agent=${AGENT}`, "--remote-debugging-port=0", url], { stdio: "ignore", detached: true });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   return async () => {
     child.kill();
     await ended;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    try {
+      if (child.pid) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // nobody is left
+    }
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   };
 }
