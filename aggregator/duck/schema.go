@@ -60,14 +60,13 @@ var columns = []column{
 }
 
 // The relation `events` is inlined into the query, so that a query reads only
-// the columns that it names. RECURSIVE allows a query to define relations by
-// themselves; it changes no other.
-const eventsOfFiles = "WITH RECURSIVE events AS NOT MATERIALIZED (SELECT * FROM read_parquet($1, hive_partitioning = false))"
+// the columns that it names.
+const eventsOfFiles = "events AS NOT MATERIALIZED (SELECT * FROM read_parquet($1, hive_partitioning = false))"
 
 // eventsOfNothing is `events` without rows: a site that has none yet.
 var eventsOfNothing = func() string {
 	var b strings.Builder
-	b.WriteString("WITH RECURSIVE events AS NOT MATERIALIZED (SELECT ")
+	b.WriteString("events AS NOT MATERIALIZED (SELECT ")
 	for i, c := range columns {
 		if i > 0 {
 			b.WriteString(", ")
@@ -79,11 +78,14 @@ var eventsOfNothing = func() string {
 }()
 
 // withEvents puts the relation `events` before a SELECT, which may begin with
-// a WITH of its own.
+// a WITH, or a WITH RECURSIVE, of its own.
 func withEvents(events, query string) string {
 	query = strings.TrimSpace(query)
-	if rest, ok := strings.CutPrefix(query, "WITH "); ok {
-		return events + ", " + rest
+	if rest, ok := strings.CutPrefix(query, "WITH RECURSIVE "); ok {
+		return "WITH RECURSIVE " + events + ", " + rest
 	}
-	return events + " " + query
+	if rest, ok := strings.CutPrefix(query, "WITH "); ok {
+		return "WITH " + events + ", " + rest
+	}
+	return "WITH " + events + " " + query
 }

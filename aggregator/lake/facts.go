@@ -18,9 +18,6 @@ func note(f *state.Facts, e *shared.Event) {
 	if e.PrevVisitorID != 0 {
 		f.Carried++
 	}
-	if e.Verdict == shared.VerdictPerson {
-		f.Evidence++
-	}
 	if e.Kind == shared.KindCompletion {
 		noteCompletion(f, e.Name)
 	}

@@ -92,6 +92,39 @@ func traffic(seed uint64) []shared.Event {
 	return events
 }
 
+// completed adds to the traffic what a site with the script has: view ids, a
+// beacon's row for three views of five, and evidence of nearly every visitor.
+func completed(events []shared.Event) []shared.Event {
+	r := rand.New(rand.NewPCG(8, 1))
+	proved := map[uint64]bool{}
+	all := make([]shared.Event, 0, 2*len(events))
+	for _, e := range events {
+		if e.Kind != shared.KindPageview {
+			all = append(all, e)
+			continue
+		}
+		e.Verdict, e.ViewID = shared.VerdictLikely, r.Uint64()|1
+		all = append(all, e)
+		if !proved[e.VisitorID] && r.IntN(20) > 0 {
+			proof := e
+			proof.Kind, proof.Name, proof.ViewID, proof.Time = shared.KindCompletion, shared.CompletionEvidence, 0, e.Time+200_000
+			all = append(all, proof)
+		}
+		proved[e.VisitorID] = true
+		if r.IntN(5) < 3 {
+			b := e
+			b.Origin, b.LoadID, b.Time, b.ScreenSize = shared.OriginBeacon, r.Uint64()|1, e.Time+700_000, "1440x900"
+			b.DedupeKey = fmt.Sprintf("%016x-0", b.LoadID)
+			all = append(all, b)
+		}
+	}
+	slices.SortFunc(all, func(a, b shared.Event) int { return cmp.Compare(a.Time, b.Time) })
+	for i := range all {
+		all[i].Seq = uint64(i + 1)
+	}
+	return all
+}
+
 // identity is a hash as visitor ids are: its bits carry no order.
 func identity(person, day int) uint64 {
 	h := fnv.New64a()
@@ -101,9 +134,9 @@ func identity(person, day int) uint64 {
 
 // benchLake is a lake of the traffic, written by the lake's own writer. It is
 // made once and kept in the system's temporary directory.
-func benchLake(b *testing.B) []lake.File {
+func benchLake(b *testing.B, script bool) []lake.File {
 	b.Helper()
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("eider-bench-overview-%d-%d", lake.Schema, benchEvents))
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("eider-bench-overview-%d-%d-facts-%t", lake.Schema, benchEvents, script))
 	done := filepath.Join(dir, "complete")
 	if _, err := os.Stat(done); err != nil {
 		if err := os.RemoveAll(dir); err != nil {
@@ -125,7 +158,11 @@ func benchLake(b *testing.B) []lake.File {
 	})
 	if _, err := os.Stat(done); err != nil {
 		edge, pos := shared.NewEdgeID(), uint64(0)
-		for chunk := range slices.Chunk(traffic(7), 4096) {
+		events := traffic(7)
+		if script {
+			events = completed(events)
+		}
+		for chunk := range slices.Chunk(events, 4096) {
 			for i := range chunk {
 				chunk[i].Edge, chunk[i].Epoch = edge, 1
 			}
@@ -214,8 +251,13 @@ func cpu(b *testing.B) time.Duration {
 
 // BenchmarkOverview is the whole overview over a million events, with nothing
 // remembered between two rounds but the files' footers.
-func BenchmarkOverview(b *testing.B) {
-	files := benchLake(b)
+func BenchmarkOverview(b *testing.B) { benchOverview(b, benchLake(b, false)) }
+
+// BenchmarkOverviewCompleted is the same of a site with the script: as many
+// pageviews, and the rows that complete them.
+func BenchmarkOverviewCompleted(b *testing.B) { benchOverview(b, benchLake(b, true)) }
+
+func benchOverview(b *testing.B, files []lake.File) {
 	for name, extra := range map[string]url.Values{
 		"plain":     nil,
 		"compare":   {"compare": {"previous_period"}},
@@ -242,7 +284,7 @@ func BenchmarkOverview(b *testing.B) {
 
 // BenchmarkParts are the questions one by one.
 func BenchmarkParts(b *testing.B) {
-	files := benchLake(b)
+	files := benchLake(b, false)
 	q := benchQuery(b, nil)
 	db := benchDuck(b, files)
 	ctx := context.Background()

@@ -16,6 +16,7 @@ type Engine struct {
 	db        *duck.DB
 	overviews *flight.Group[*overview]
 	books     *flight.Group[*Books]
+	judged    *flight.Group[unprovenDays]
 }
 
 // keptOverviews are for the next tab that opens, and for questions that the
@@ -24,7 +25,10 @@ const keptOverviews = 8
 
 // NewEngine makes an engine that asks db.
 func NewEngine(db *duck.DB) *Engine {
-	return &Engine{db: db, overviews: flight.New[*overview](keptOverviews), books: flight.New[*Books](keptBooks)}
+	return &Engine{
+		db: db, overviews: flight.New[*overview](keptOverviews), books: flight.New[*Books](keptBooks),
+		judged: flight.New[unprovenDays](keptJudgements),
+	}
 }
 
 // Began is when the site's first event happened, zero if there is none.
@@ -78,7 +82,19 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 	for i := range list {
 		paths[i] = list[i].Path
 	}
-	s = resolve(s, facts)
+	var judged unprovenDays
+	if facts.Evidence > 0 && !s.raw {
+		if !s.now { // a day is judged as a whole
+			var err error
+			if judged, err = e.judge(ctx, list, siteID, &s); err != nil {
+				return err
+			}
+		}
+		if len(judged.visitors) == 0 {
+			facts.Evidence = 0
+		}
+	}
+	s = resolve(s, facts, judged)
 	if err := e.db.Query(ctx, paths, s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}

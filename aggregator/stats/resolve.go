@@ -51,7 +51,7 @@ const (
 	ofTracker = "origin IN ('beacon', 'umami', 'plausible')"
 	isLoad    = "(kind = 'pageview' AND " + ofTracker + " AND view_id IS NOT NULL)"
 	isTracker = "(kind = 'pageview' AND " + ofTracker + " AND view_id IS NULL AND parent_view_id IS NULL)"
-	isProof   = "(verdict = 'person' OR " + ofTracker + " OR kind = 'completion' AND name IN ('evidence', 'activation'))"
+	isProof   = "(" + ofTracker + " OR kind = 'completion' AND name IN ('evidence', 'activation'))"
 	isAhead   = "(kind = 'completion' AND name = 'prefetch')"
 	// plainly are rows that count as they are.
 	plainly = "kind <> 'completion' AND NOT (kind = 'pageview' AND " + ofTracker + " AND (view_id IS NOT NULL OR parent_view_id IS NULL))"
@@ -80,17 +80,17 @@ func plain(f state.Facts) bool {
 
 // resolver writes the definition of counted for one statement.
 type resolver struct {
-	facts state.Facts
-	now   bool // about the present: a day is judged as a whole, or not at all
-	fill  bool // title or screen size are asked for
-	b     *builder
-	near  string // condition on time: what may matter
-	day   string // local day of a row
-	parts []string
+	facts  state.Facts
+	judged unprovenDays
+	fill   bool // title or screen size are asked for
+	b      *builder
+	near   string // condition on time: what may matter
+	day    string // local day of a row
+	parts  []string
 }
 
 // resolve puts the definition of counted before the statement.
-func resolve(s statement, facts state.Facts) statement {
+func resolve(s statement, facts state.Facts, judged unprovenDays) statement {
 	if s.raw {
 		return s
 	}
@@ -98,10 +98,7 @@ func resolve(s statement, facts state.Facts) statement {
 		s.text = prepend("counted AS NOT MATERIALIZED (SELECT *, "+classOf+" AS class, false AS reclassified FROM events)", s.text)
 		return s
 	}
-	if s.now {
-		facts.Evidence = 0
-	}
-	r := &resolver{facts: facts, now: s.now, fill: s.fill, b: &builder{args: s.args}}
+	r := &resolver{facts: facts, judged: judged, fill: s.fill, b: &builder{args: s.args}}
 	from, to := s.reach()
 	r.near = window(r.b, from, to)
 	if facts.Evidence > 0 {
@@ -114,7 +111,7 @@ func resolve(s statement, facts state.Facts) statement {
 	r.trackers()
 	r.unproven()
 	r.counted()
-	s.text, s.args = prepend(strings.Join(r.parts, ", "), s.text), r.b.args
+	s.text, s.args = r.text(s.text), r.b.args
 	return s
 }
 
@@ -135,6 +132,15 @@ func prepend(parts, query string) string {
 	return "WITH " + parts + " " + query
 }
 
+// text is the query after what was defined.
+func (r *resolver) text(query string) string {
+	text := prepend(strings.Join(r.parts, ", "), query)
+	if r.facts.Carried > 0 {
+		return "WITH RECURSIVE " + strings.TrimPrefix(text, "WITH ")
+	}
+	return text
+}
+
 func (r *resolver) add(part string) { r.parts = append(r.parts, part) }
 
 // named are the events under one name for each visitor: where an identity
@@ -142,7 +148,7 @@ func (r *resolver) add(part string) { r.parts = append(r.parts, part) }
 // Whatever was continued several times is named after its beginning.
 func (r *resolver) named() {
 	if r.facts.Carried == 0 {
-		r.add("named AS NOT MATERIALIZED (SELECT * FROM events)")
+		r.add("named AS NOT MATERIALIZED (SELECT *, visitor_id AS named_so FROM events)")
 		return
 	}
 	r.add("links AS MATERIALIZED (SELECT visitor_id AS visitor, min(prev_visitor_id) AS prev FROM events" +
@@ -150,7 +156,7 @@ func (r *resolver) named() {
 	// A circle, which only garbage can be, has no beginning and is left alone.
 	r.add("roots AS (SELECT l.visitor, l.prev AS root FROM links l ANTI JOIN links h ON l.prev = h.visitor" +
 		" UNION ALL SELECT l.visitor, r.root FROM roots r JOIN links l ON l.prev = r.visitor)")
-	r.add("named AS NOT MATERIALIZED (SELECT e.* REPLACE (coalesce(root, visitor_id) AS visitor_id)" +
+	r.add("named AS NOT MATERIALIZED (SELECT e.* REPLACE (coalesce(root, visitor_id) AS visitor_id), e.visitor_id AS named_so" +
 		" FROM events e LEFT JOIN roots ON visitor_id = visitor)")
 }
 
@@ -261,21 +267,12 @@ func (r *resolver) noFill() string {
 	return ""
 }
 
-// unproven defines the visitors and days that are judged by the want of assets
-// (rule 7).
+// unproven defines the visitors and days that were judged for want of assets.
 func (r *resolver) unproven() {
-	if r.facts.Evidence == 0 {
-		return
+	if r.facts.Evidence > 0 {
+		r.add("unproven AS MATERIALIZED (SELECT unnest(" + r.b.arg(r.judged.visitors) + "::UBIGINT[]) AS visitor, unnest(" +
+			r.b.arg(r.judged.days) + "::BIGINT[]) AS day)")
 	}
-	n := func(v int64) string { return r.b.arg(v) + "::BIGINT" }
-	r.add("proof AS (SELECT DISTINCT visitor_id, " + r.day + " AS day FROM named WHERE " + isProof + " AND visitor_id IS NOT NULL AND " + r.near + ")")
-	r.add("judged AS MATERIALIZED (SELECT v.visitor_id AS visitor, v.day AS day, views, p.day IS NOT NULL AS proven FROM" +
-		" (SELECT visitor_id, " + r.day + " AS day, count(*) AS views FROM named WHERE kind = 'pageview' AND " + ofProxy +
-		" AND verdict IN ('likely', 'person') AND visitor_id IS NOT NULL AND " + r.near + " GROUP BY ALL HAVING views > 1) v" +
-		" LEFT JOIN (SELECT visitor_id, day FROM proof UNION SELECT visitor_id, day + 1 FROM proof) p ON v.visitor_id = p.visitor_id AND v.day = p.day)")
-	r.add("unproven AS MATERIALIZED (SELECT visitor, day FROM judged SEMI JOIN (SELECT day FROM judged GROUP BY day" +
-		" HAVING count(*) >= " + n(witnesses) + " AND count(*) FILTER (proven) * " + n(witnessShare) + " >= count(*)) USING (day)" +
-		" WHERE NOT proven AND views >= " + n(unprovenFrom) + ")")
 }
 
 // counted defines counted from all of these.
@@ -305,7 +302,7 @@ func (r *resolver) counted() {
 	if r.facts.Evidence > 0 {
 		rows = "SELECT * EXCLUDE (visitor, day) REPLACE (CASE WHEN visitor IS NOT NULL AND verdict = 'likely' THEN 'bot' ELSE verdict END AS verdict," +
 			" CASE WHEN visitor IS NOT NULL AND verdict = 'likely' THEN 'no_assets' ELSE verdict_reason END AS verdict_reason)," +
-			" visitor IS NOT NULL AND verdict = 'likely' AS reclassified FROM (" + rows + ") LEFT JOIN unproven ON visitor_id = visitor AND day = " + r.day
+			" visitor IS NOT NULL AND verdict = 'likely' AS reclassified FROM (" + rows + ") LEFT JOIN unproven ON named_so = visitor AND day = " + r.day
 	} else {
 		rows = "SELECT *, false AS reclassified FROM (" + rows + ")"
 	}

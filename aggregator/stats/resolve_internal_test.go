@@ -272,7 +272,7 @@ func (f *reference) judge() {
 		if e.Kind == shared.KindPageview && proxys(e) && (e.Verdict == shared.VerdictLikely || e.Verdict == shared.VerdictPerson) {
 			views[on{who, f.day(e.Time)}]++
 		}
-		if e.Verdict == shared.VerdictPerson || trackers(e) ||
+		if trackers(e) ||
 			e.Kind == shared.KindCompletion && (e.Name == shared.CompletionEvidence || e.Name == shared.CompletionActivation) {
 			proven[on{who, f.day(e.Time)}] = true
 			next := time.UnixMicro(e.Time).In(f.zone).AddDate(0, 0, 1)

@@ -38,6 +38,9 @@ func dateOf(t time.Time) Date {
 	return Date{y, m, d}
 }
 
+// dayIn is the day that it is in the zone at a time in µs since 1970.
+func dayIn(zone *time.Location, us int64) Date { return dateOf(time.UnixMicro(us).In(zone)) }
+
 // utc is the date's midnight in UTC: for arithmetic, where no zone disturbs.
 func (d Date) utc() time.Time { return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC) }
 

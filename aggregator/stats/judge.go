@@ -1,0 +1,107 @@
+package stats
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+
+	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/state"
+)
+
+// Whom the want of assets speaks against (rule 7) is found for days, apart from
+// the questions that need it: it is the same for all of them, days that are over
+// keep their answer, and mostly it is nobody, so that there is nothing to join.
+
+// unprovenDays are visitors, as the events name them, and the local days, in
+// days since 1970, on which they are bots.
+type unprovenDays struct {
+	visitors []uint64
+	days     []int64
+}
+
+// keptJudgements are spans of days; most questions need two.
+const keptJudgements = 16
+
+// freshDays are the last ones of a span, which change with new events: the last
+// day of the question and those that its margin touches.
+const freshDays = 3
+
+// judge says who is unproven on the days that the statement touches. files are
+// those of the statement.
+func (e *Engine) judge(ctx context.Context, files []lake.File, siteID string, s *statement) (unprovenDays, error) {
+	var all unprovenDays
+	first, last := dayIn(s.zone, s.from), dayIn(s.zone, s.to-1)
+	fresh := last.add(0, 0, 1-freshDays)
+	spans := [][2]Date{{first, last}}
+	if first.days(fresh) > 0 {
+		spans = [][2]Date{{first, fresh.add(0, 0, -1)}, {fresh, last}}
+	}
+	for _, span := range spans {
+		// The day before proves, too.
+		r := Range{Zone: s.zone, From: span[0].add(0, 0, -1).start(s.zone), To: span[1].add(0, 0, 1).start(s.zone)}
+		list := within(files, siteID, r.From, r.To)
+		h := fnv.New128a()
+		for i := range list {
+			_, _ = h.Write([]byte(list[i].Path + "\n"))
+		}
+		key := fmt.Sprintf("%s %s %d %d %x", siteID, s.zone, r.From, r.To, h.Sum(nil))
+		part, err := e.judged.Do(ctx, key, func(ctx context.Context) (unprovenDays, error) {
+			return e.findUnproven(ctx, list, r, span[0].start(s.zone))
+		})
+		if err != nil {
+			return all, err
+		}
+		all.visitors = append(all.visitors, part.visitors...)
+		all.days = append(all.days, part.days...)
+	}
+	return all, nil
+}
+
+func (e *Engine) findUnproven(ctx context.Context, files []lake.File, r Range, from int64) (unprovenDays, error) {
+	var found unprovenDays
+	facts := factsOf(files)
+	if facts.Evidence == 0 {
+		return found, nil
+	}
+	paths := make([]string, len(files))
+	for i := range files {
+		paths[i] = files[i].Path
+	}
+	s := compileUnproven(r, from, facts)
+	err := e.db.Query(ctx, paths, s.text, s.args, func(scan func(...any) error) error {
+		var visitor uint64
+		var day int64
+		err := scan(&visitor, &day)
+		found.visitors = append(found.visitors, visitor)
+		found.days = append(found.days, day)
+		return err
+	})
+	if err != nil {
+		return found, fmt.Errorf("stats: %w", err)
+	}
+	return found, nil
+}
+
+// compileUnproven is the SQL of rule 7 for the days of r from the time from on.
+func compileUnproven(r Range, from int64, facts state.Facts) statement {
+	b := &builder{}
+	c := newChart(r, Day)
+	w := &resolver{facts: facts, b: b, near: window(b, r.From, r.To), day: c.sql(b, "epoch_us(time)")}
+	n := func(v int64) string { return b.arg(v) + "::BIGINT" }
+	w.named()
+	w.add("proof AS (SELECT DISTINCT visitor_id, " + w.day + " AS day FROM named WHERE " + isProof + " AND visitor_id IS NOT NULL AND " + w.near + ")")
+	w.add("views AS (SELECT visitor_id, " + w.day + " AS day, count(*) AS views FROM named WHERE kind = 'pageview' AND " + ofProxy +
+		" AND verdict IN ('likely', 'person') AND visitor_id IS NOT NULL AND " + window(b, from, r.To) + " GROUP BY ALL HAVING views > 1)")
+	w.add("judged AS MATERIALIZED (SELECT v.visitor_id AS visitor, v.day AS day, views, p.day IS NOT NULL AS proven FROM views v" +
+		" LEFT JOIN (SELECT visitor_id, day FROM proof UNION SELECT visitor_id, day + 1 FROM proof) p ON v.visitor_id = p.visitor_id AND v.day = p.day)")
+	w.add("unproven AS (SELECT visitor, day FROM judged SEMI JOIN (SELECT day FROM judged GROUP BY day" +
+		" HAVING count(*) >= " + n(witnesses) + " AND count(*) FILTER (proven) * " + n(witnessShare) + " >= count(*)) USING (day)" +
+		" WHERE NOT proven AND views >= " + n(unprovenFrom) + ")")
+	query := "SELECT visitor, day FROM unproven"
+	if facts.Carried > 0 { // each name that the visitor had on the day
+		query = "SELECT DISTINCT named_so, u.day FROM (SELECT visitor_id, named_so, " + w.day + " AS day FROM named WHERE " + window(b, from, r.To) +
+			") n JOIN unproven u ON n.visitor_id = u.visitor AND n.day = u.day"
+	}
+	return statement{text: w.text(query), args: b.args}
+}
