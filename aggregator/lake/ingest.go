@@ -151,7 +151,13 @@ func (l *Lake) take(b *Batch) {
 	g.setAside(b)
 	c := l.classify()
 	for i := range b.Events {
-		c.add(&b.Events[i], now)
+		e := &b.Events[i]
+		prev := e.PrevVisitorID
+		if !l.recent.continues(e) {
+			e.PrevVisitorID = 0
+		}
+		c.add(e, now)
+		e.PrevVisitorID = prev // the caller's
 	}
 	l.signal()
 }

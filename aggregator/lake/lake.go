@@ -94,6 +94,7 @@ type Lake struct {
 
 	mu        sync.Mutex // guards what follows; never held while writing
 	zones     zones
+	recent    recent
 	gen       *generation // takes what Ingest is given
 	cutting   *generation // is being written, or waits for its retry
 	ingested  uint64      // last spool position taken
@@ -143,6 +144,7 @@ func Open(cfg Config) (*Lake, error) {
 	l := &Lake{
 		cfg: cfg, log: cfg.Logger,
 		zones:    zones{log: cfg.Logger, loaded: map[string]*time.Location{}},
+		recent:   newRecent(),
 		gen:      newGeneration(),
 		ingested: m.SpoolThrough, committed: m.SpoolThrough,
 		room: make(chan struct{}),

@@ -88,6 +88,9 @@ func write(t testing.TB, dir, name string, rows []row) lake.File {
 			f.MinTime = at
 		}
 		f.MaxTime = max(f.MaxTime, at)
+		if r.PrevVisitorID != nil {
+			f.Facts.Carried++
+		}
 	}
 	return f
 }

@@ -109,6 +109,12 @@ func parseEvent(t *testing.T, text string, seq int) row {
 				t.Fatal(err)
 			}
 			r.VisitorID = &n
+		case "prev":
+			n, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.PrevVisitorID = &n
 		case "kind":
 			r.Kind = value
 		case "path":
