@@ -496,10 +496,11 @@ func TestResolvedAsWritten(t *testing.T) {
 	seen := map[string]int{}
 	for round := range rounds {
 		s := newStory(seed, round)
-		want := resolveNaively(s.zone, s.events)
 		shuffled := slices.Clone(s.events)
 		s.r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		e, files := realLake(t, shuffled, 1+s.r.IntN(len(shuffled)))
+		seen["carried over"] += keptPrevious(t, e, files, s.events)
+		want := resolveNaively(s.zone, s.events)
 		for range 2 {
 			first := dateOf(s.first.AddDate(0, 0, s.r.IntN(s.days+2)-1))
 			r := newRange(s.zone, first, first.add(0, 0, s.r.IntN(3)))
@@ -523,7 +524,7 @@ func TestResolvedAsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, class := range []string{"recorded", "activated", "cached", "script_only", "reclassified"} {
+	for _, class := range []string{"recorded", "activated", "cached", "script_only", "reclassified", "carried over"} {
 		if seen[class] == 0 && !testing.Short() {
 			t.Errorf("no row was ever %s", class)
 		}
@@ -573,6 +574,33 @@ func checkBooks(t *testing.T, name string, e *Engine, files []lake.File, r Range
 	if main.Pageviews != want.People || main.Visitors != int64(len(visitors)) {
 		t.Fatalf("%s: %d pageviews of %d visitors, want %d of %d", name, main.Pageviews, main.Visitors, want.People, len(visitors))
 	}
+}
+
+// keptPrevious takes from the events the previous identities that the lake did
+// not keep, which depends on the order in which they came, and counts the others.
+func keptPrevious(t *testing.T, e *Engine, files []lake.File, events []shared.Event) (n int) {
+	t.Helper()
+	kept := map[rowKey]bool{}
+	s := statement{from: 0, to: 1 << 60, raw: true, text: "SELECT edge, seq FROM events WHERE prev_visitor_id IS NOT NULL"}
+	err := e.run(t.Context(), files, testSite, s, func(scan func(...any) error) error {
+		var edge string
+		var k rowKey
+		if err := scan(&edge, &k.seq); err != nil {
+			return err
+		}
+		err := k.edge.UnmarshalText([]byte(edge))
+		kept[k] = true
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		if !kept[keyOfEvent(&events[i])] {
+			events[i].PrevVisitorID = 0
+		}
+	}
+	return len(kept)
 }
 
 // withRoot leaves the name of a continued identity out of a comparison: what
