@@ -93,10 +93,10 @@ func TestAssetEvidence(t *testing.T) {
 		"two pages": {
 			steps: []step{{"/page", document}, {"/a.css", style}, {"/other", document}, {"/a.css", style}}, views: 2, want: 1,
 		},
-		"a warm cache":              {steps: []step{{"/page", document + "|If-None-Match: x"}, {"/a.css", style + "|If-None-Match: x"}}, views: 1, want: 1},
-		"an error page's parts":     {steps: []step{{"/gone", document}, {"/a.css", style}}, views: 1, want: 1},
-		"over plain http":           {steps: []step{{"/page", ""}, {"/a.css", plainCSS + "|" + own}}, views: 1, want: 1},
-		"over plain http, warm":     {steps: []step{{"/page", ""}, {"/a.css", plainCSS + "|If-None-Match: x|" + own}}, views: 1, want: 1},
+		"a warm cache":          {steps: []step{{"/page", document + "|If-None-Match: x"}, {"/a.css", style + "|If-None-Match: x"}}, views: 1, want: 1},
+		"an error page's parts": {steps: []step{{"/gone", document}, {"/a.css", style}}, views: 1, want: 1},
+		"over plain http":       {steps: []step{{"/page", ""}, {"/a.css", plainCSS + "|" + own}}, views: 1, want: 1},
+		"over plain http, warm": {steps: []step{{"/page", ""}, {"/a.css", plainCSS + "|If-None-Match: x|" + own}}, views: 1, want: 1},
 		"over plain http, from www": {
 			steps: []step{{"/page", "Host: demo.localhost"}, {"/a.css", plainCSS + "|Host: demo.localhost|Referer: http://WWW.demo.localhost/page"}},
 			views: 1, want: 1,

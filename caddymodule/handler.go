@@ -139,9 +139,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	// The writer is not pooled: a handler that kept it past its return could
 	// otherwise write into another visitor's answer.
-	rw := &responseWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, capture: capture{asked: a}, handler: h, request: r,
-	}
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, exchange: h.rt.exchange(), handler: h}
+	rw.asked, rw.request = a, r
 	h.listen(&rw.capture, r)
 	returned := false
 	// Deferred without recover: reverse_proxy panics on purpose when a body
@@ -191,10 +190,10 @@ func (h *Handler) listen(c *capture, r *http.Request) {
 
 // finish counts the request and records what is to be recorded.
 func (h *Handler) finish(w *responseWriter, err error, returned bool) {
+	defer h.rt.release(w)
 	c := &w.capture
 	defer h.guard(&c.asked)
 	a := w.answer(err, returned)
-	w.handler = nil
 	if c.counted {
 		return // our code failed on it
 	}

@@ -16,8 +16,7 @@ type verdict struct {
 	judgedType string // the content type by which it was decided
 	result     shared.Result
 	kind       shared.Kind
-	viewID     uint64    // of a page view or prefetch; 0 = none
-	timing     [1]string // the values of our Server-Timing header
+	viewID     uint64 // of a page view or prefetch; 0 = none
 }
 
 // settle judges an answer whose header is about to go out, if status and type

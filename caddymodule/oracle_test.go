@@ -15,8 +15,8 @@ import (
 	"github.com/eider-analytics/eider/shared"
 )
 
-// exchange is one request and how it is answered.
-type exchange struct {
+// asking is one request and how it is answered.
+type asking struct {
 	visitor             string // address and user agent
 	method, target      string
 	header              http.Header
@@ -25,7 +25,7 @@ type exchange struct {
 	fails, beginsBroken bool // the handler returns an error, before or after the header
 }
 
-func (x *exchange) String() string {
+func (x *asking) String() string {
 	return fmt.Sprintf("%s %s %v by %s: %d %q", x.method, x.target, x.header, x.visitor, x.status, x.contentType)
 }
 
@@ -45,9 +45,9 @@ var (
 )
 
 // draw makes a request that may well contradict itself: clients do.
-func draw(r *rand.Rand) *exchange {
+func draw(r *rand.Rand) *asking {
 	one := func(of []string) string { return of[min(r.IntN(len(of)), r.IntN(len(of)))] }
-	x := &exchange{
+	x := &asking{
 		visitor: one(drawnVisitors), method: "GET", target: one(drawnTargets), header: http.Header{},
 		status: drawnStatus[r.IntN(len(drawnStatus))], contentType: one(drawnTypes),
 		fails: r.IntN(20) == 0, beginsBroken: r.IntN(30) == 0,
@@ -93,12 +93,12 @@ type reference struct {
 	active   int
 }
 
-func (f *reference) has(x *exchange, name string) string { return strings.ToLower(x.header.Get(name)) }
+func (f *reference) has(x *asking, name string) string { return strings.ToLower(x.header.Get(name)) }
 
 // identity cuts IPv6 to /64: the two addresses that are drawn share one.
-func (x *exchange) identity() string { return strings.Replace(x.visitor, "db8::2", "db8::1", 1) }
+func (x *asking) identity() string { return strings.Replace(x.visitor, "db8::2", "db8::1", 1) }
 
-func (f *reference) result(x *exchange) string {
+func (f *reference) result(x *asking) string {
 	path, query, _ := strings.Cut(x.target, "?")
 	switch {
 	case strings.HasPrefix(path, "/admin/"), strings.HasSuffix(path, ".json"):
@@ -124,7 +124,7 @@ func (f *reference) result(x *exchange) string {
 	return result
 }
 
-func (f *reference) ofAnswer(x *exchange, path, query string, status int, typ string) string {
+func (f *reference) ofAnswer(x *asking, path, query string, status int, typ string) string {
 	dest, mode := f.has(x, "Sec-Fetch-Dest"), f.has(x, "Sec-Fetch-Mode")
 	if dest == "" && mode != "" && mode != "navigate" {
 		dest = "empty"
@@ -200,12 +200,12 @@ func (f *reference) ofAnswer(x *exchange, path, query string, status int, typ st
 	return "pageview"
 }
 
-func (f *reference) ahead(x *exchange) bool {
+func (f *reference) ahead(x *asking) bool {
 	return strings.Contains(f.has(x, "Sec-Purpose"), "prefetch") || f.has(x, "Purpose") == "prefetch"
 }
 
 // open reports whether Accept leaves open what is wanted.
-func (f *reference) open(x *exchange) bool {
+func (f *reference) open(x *asking) bool {
 	accept := x.header.Get("Accept")
 	return accept == "" || accept == "*/*"
 }
@@ -213,7 +213,7 @@ func (f *reference) open(x *exchange) bool {
 func (f *reference) pagePath(path string) bool { return !strings.Contains(path, ".") }
 
 // guess is the type of an answer that names none.
-func (f *reference) guess(x *exchange, path string, status int, dest string, soft bool) string {
+func (f *reference) guess(x *asking, path string, status int, dest string, soft bool) string {
 	if known := f.types[path]; status == 304 && known != "" {
 		return known
 	}
@@ -236,7 +236,7 @@ func (f *reference) guess(x *exchange, path string, status int, dest string, sof
 }
 
 // remember keeps who saw what, and counts what that completes.
-func (f *reference) remember(x *exchange, path string, status int, typ, result string) {
+func (f *reference) remember(x *asking, path string, status int, typ, result string) {
 	who, own := x.identity(), strings.TrimPrefix(x.header.Get("Referer"), "https://example.com")
 	internal := own != x.header.Get("Referer")
 	switch result {
@@ -335,8 +335,8 @@ func TestRandomRequestsAgainstAPlainReference(t *testing.T) {
 	}
 }
 
-// serve lets the handler serve one exchange, as Caddy's server would.
-func serve(h *Handler, x *exchange) {
+// serve lets the handler serve one asking, as Caddy's server would.
+func serve(h *Handler, x *asking) {
 	r, vars := benchRequest("/", true)
 	delete(vars, seenKey)
 	path, query, _ := strings.Cut(x.target, "?")

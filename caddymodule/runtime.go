@@ -48,6 +48,7 @@ type runtime struct {
 	ring  *ring
 	types classify.Memory
 	seen  *evidence.Memory
+	spare sync.Pool               // of *exchange, empty
 	other *site                   // for hosts that no configuration names
 	isBot func(enrich.Signs) bool // by value: a pointer handed to it would be one to the heap
 	// conduct remembers what clients do, through every reload.
@@ -95,6 +96,22 @@ func newRuntime(dir string) *runtime {
 	rt.other = newSite(otherSite, rt.seen)
 	rt.intake = newIntake(rt)
 	return rt
+}
+
+// exchange returns an empty one: they are large, and asked for with each request.
+func (rt *runtime) exchange() *exchange {
+	if x, ok := rt.spare.Get().(*exchange); ok {
+		return x
+	}
+	return new(exchange)
+}
+
+// release takes a writer's exchange back, with nothing of the request in it.
+func (rt *runtime) release(w *responseWriter) {
+	x := w.exchange
+	w.exchange = nil
+	*x = exchange{}
+	rt.spare.Put(x)
 }
 
 // identity tells the memory of visitors when a site's identities change: what

@@ -12,19 +12,25 @@ import (
 // back nothing; what it does not know of (hijacking, deadlines, full duplex)
 // reaches the real writer by Unwrap.
 //
-// It also carries what is known of the request, so that both are one piece of
-// memory, and has the answer judged while its header can still be added to.
+// It has the answer judged while its header can still be added to.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	capture
-	handler *Handler // nil after the request's end: whoever kept the writer changes nothing more
-	request *http.Request
-	verdict
+	*exchange // nil after the request's end: whoever kept the writer changes nothing more
+	handler   *Handler
+	timing    [1]string // the values of our Server-Timing header
 
 	firstByte   time.Duration // since started; 0 = the header is not written
 	bytes       int64
 	status      int
 	contentType string
+}
+
+// exchange is what is known of a request and its answer. It is used again for
+// another one after the request's end, as the writer is not.
+type exchange struct {
+	capture
+	verdict
+	request *http.Request
 }
 
 // WriteHeader notes the final status; 1xx answers pass, 101 is final. It may
@@ -40,8 +46,10 @@ func (w *responseWriter) WriteHeader(status int) {
 // begun notes the header as it is when it goes out.
 func (w *responseWriter) begun(status int) {
 	w.status = status
-	// A coarse clock can show no time between two moments; 0 stays unknown.
-	w.firstByte = max(time.Since(w.started), 1)
+	if w.exchange != nil {
+		// A coarse clock can show no time between two moments; 0 stays unknown.
+		w.firstByte = max(time.Since(w.started), 1)
+	}
 	if v := w.Header()["Content-Type"]; len(v) > 0 {
 		w.contentType = v[0]
 	}
@@ -49,7 +57,7 @@ func (w *responseWriter) begun(status int) {
 
 // settle has the answer judged before its header goes out.
 func (w *responseWriter) settle() {
-	if w.handler != nil {
+	if w.exchange != nil {
 		w.handler.settle(w)
 	}
 }
