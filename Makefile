@@ -94,7 +94,7 @@ bench: build ## run the Go benchmarks (BENCH, COUNT), the CPU-per-request, the b
 	@mkdir -p bench/results
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 30m ./... | tee bench/results/go-$(VERSION).txt
 	go run ./bench/cpu -memory 128MiB -rounds 40 | tee bench/results/cpu-$(VERSION).txt
-	go run ./bench/beacon | tee bench/results/beacon-$(VERSION).txt
+	go run ./bench/beacon -eider bin/eider | tee bench/results/beacon-$(VERSION).txt
 	go run ./bench/ingest -eider bin/eider | tee bench/results/ingest-$(VERSION).txt
 
 bots: caddy browser ## drive labelled traffic through bin/caddy, print who was taken for whom

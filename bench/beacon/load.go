@@ -72,19 +72,25 @@ func (c *connection) exchange(req []byte) error {
 	}
 }
 
-// everywhere runs work on every connection at once.
+// everywhere connects, and then runs work on every connection at once.
 func (l *load) everywhere(work func(*connection) error) error {
-	errs := make([]error, l.connections)
+	var open []*connection
+	defer func() {
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}()
+	for range l.connections {
+		c, err := l.dial()
+		if err != nil {
+			return err
+		}
+		open = append(open, c)
+	}
+	errs := make([]error, len(open))
 	var all sync.WaitGroup
-	for i := range l.connections {
-		all.Go(func() {
-			c, err := l.dial()
-			if err == nil {
-				err = work(c)
-				_ = c.Close()
-			}
-			errs[i] = err
-		})
+	for i, c := range open {
+		all.Go(func() { errs[i] = work(c) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -113,24 +119,28 @@ func (l *load) paced(req []byte, rate float64, d time.Duration) ([]time.Duration
 	var took []time.Duration
 	var number atomic.Int64
 	every := time.Duration(float64(time.Second) / rate)
-	begun := time.Now().Add(100 * time.Millisecond)
+	var connected sync.WaitGroup
+	connected.Add(l.connections)
+	begun := sync.OnceValue(func() time.Time { return time.Now().Add(100 * time.Millisecond) })
 	err := l.everywhere(func(c *connection) error {
+		// The first answers are about connections that begin, not about messages.
+		err := c.exchange(req)
+		connected.Done()
+		connected.Wait()
 		var own []time.Duration
-		for {
-			due := begun.Add(time.Duration(number.Add(1)-1) * every)
-			if due.Sub(begun) > d {
+		for err == nil {
+			due := begun().Add(time.Duration(number.Add(1)-1) * every)
+			if due.Sub(begun()) > d {
 				break
 			}
 			time.Sleep(time.Until(due))
-			if err := c.exchange(req); err != nil {
-				return err
-			}
+			err = c.exchange(req)
 			own = append(own, time.Since(due))
 		}
 		mu.Lock()
 		took = append(took, own...)
 		mu.Unlock()
-		return nil
+		return err
 	})
 	return took, err
 }

@@ -3,7 +3,7 @@
 // many the same Caddy answers at once after reading their bodies, in turns, in
 // one run; and how long they take at half of that rate.
 //
-//	go run ./bench/beacon -caddy bin/caddy
+//	go run ./bench/beacon -caddy bin/caddy -eider bin/eider
 //
 // The clients are in this process and take their part of the machine in both
 // cases alike. The aggregator is away: nothing is shipped.
@@ -24,12 +24,19 @@ import (
 )
 
 func main() {
-	caddy := flag.String("caddy", "bin/caddy", "the binary of Caddy with the module")
+	caddy := flag.String("caddy", "bin/caddy", "the binary of Caddy with the module; empty = batches alone")
 	rounds := flag.Int("rounds", 6, "rounds; each measures both")
 	seconds := flag.Float64("seconds", 3, "of each measurement")
 	connections := flag.Int("connections", 128, "that send at once")
+	eider := flag.String("eider", "", "the aggregator's binary, to measure batches of servers with; empty = not")
 	flag.Parse()
-	err := run(context.Background(), *caddy, *rounds, time.Duration(*seconds*float64(time.Second)), *connections)
+	var err error
+	if *caddy != "" {
+		err = run(context.Background(), *caddy, *rounds, time.Duration(*seconds*float64(time.Second)), *connections)
+	}
+	if err == nil && *eider != "" {
+		err = batches(context.Background(), *eider, time.Duration(*rounds)*time.Duration(*seconds*float64(time.Second)), 4)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/beacon:", err)
 		os.Exit(1)

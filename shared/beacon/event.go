@@ -34,7 +34,7 @@ func (q *request) resolve(m *Message) (target, Outcome) {
 				return t, Taken
 			}
 			if q.in.cfg.UnknownSite != nil && name != "" {
-				q.in.cfg.UnknownSite(shared.Cut(name, shared.MaxSite))
+				q.in.cfg.UnknownSite(strings.Clone(shared.Cut(name, shared.MaxSite)))
 			}
 			return t, UnknownSite
 		}

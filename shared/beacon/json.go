@@ -11,20 +11,21 @@ import (
 // value is one value of a JSON text that has been found valid, without blanks
 // around it. Trackers and their users send each field in more than one type;
 // walking over values lets every field say what it takes, in one pass and
-// without a tree in memory.
-type value []byte
+// without a tree in memory. Texts are parts of the one copy that is made of a
+// body: what keeps one for longer than its message lives must clone it.
+type value string
 
 // parse checks a whole text once, so that the walks below can rely on it.
 func parse(body []byte) (value, bool) {
 	// A byte order mark is what some clients begin with.
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !json.Valid(body) {
-		return nil, false
+		return "", false
 	}
-	return trimBlank(body), true
+	return value(bytes.Trim(body, blanks)), true
 }
 
-func trimBlank(b []byte) value { return value(bytes.Trim(b, " \t\r\n")) }
+const blanks = " \t\r\n"
 
 // kind is the first byte: one of { [ " t f n, or anything else for a number.
 func (v value) kind() byte {
@@ -43,7 +44,7 @@ func (v value) fields(yield func(key string, v value) bool) {
 	}
 	for at := skipBlank(v, 1); at < len(v) && v[at] != '}'; {
 		end := endOf(v, at)
-		key := value(v[at:end])
+		key := v[at:end]
 		at = skipBlank(v, skipBlank(v, end)+1) // behind the colon
 		end = endOf(v, at)
 		if !yield(key.text(), v[at:end]) {
@@ -77,7 +78,7 @@ func (v value) count(limit int) (n int) {
 	return n
 }
 
-func skipBlank(b []byte, at int) int {
+func skipBlank(b value, at int) int {
 	for at < len(b) && (b[at] == ' ' || b[at] == '\n' || b[at] == '\t' || b[at] == '\r') {
 		at++
 	}
@@ -85,7 +86,7 @@ func skipBlank(b []byte, at int) int {
 }
 
 // endOf returns the offset behind the value that begins at at.
-func endOf(b []byte, at int) int {
+func endOf(b value, at int) int {
 	depth := 0
 	for at < len(b) {
 		switch b[at] {
@@ -122,11 +123,11 @@ func (v value) text() string {
 		return string(v)
 	}
 	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+	if strings.IndexByte(string(inner), '\\') < 0 && utf8.ValidString(string(inner)) {
 		return string(inner)
 	}
 	var s string
-	if json.Unmarshal(v, &s) != nil {
+	if json.Unmarshal([]byte(v), &s) != nil {
 		return ""
 	}
 	return s

@@ -92,8 +92,7 @@ func (q *request) native() {
 	var err error
 	umami := false
 	if !q.body(maxBody, func(body []byte) {
-		v := trimBlank(body)
-		switch {
+		switch v, _ := parse(body); {
 		case v.kind() == '[':
 			list, err = ParseNative(body)
 		case hasPayload(v):
@@ -117,12 +116,10 @@ func (q *request) native() {
 
 // hasPayload reports whether a JSON object is one of Umami's messages.
 func hasPayload(v value) (found bool) {
-	if v, ok := parse(v); ok {
-		v.fields(func(key string, _ value) bool {
-			found = found || key == "payload"
-			return true
-		})
-	}
+	v.fields(func(key string, _ value) bool {
+		found = found || key == "payload"
+		return true
+	})
 	return found
 }
 
