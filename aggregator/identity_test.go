@@ -26,6 +26,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // clock is the salts' time.
@@ -344,5 +345,47 @@ func TestServersSendWithAKey(t *testing.T) {
 		if res.StatusCode != c.want || !strings.Contains(answer, c.says) {
 			t.Errorf("a token of %d bytes for %s: %d %s, want %d %s", len(c.token), c.site, res.StatusCode, answer, c.want, c.says)
 		}
+	}
+}
+
+// TestAnEdgeTakesTheAnswer: the client that edges and collectors ask with has
+// sites and salts from its first question on, and reports hosts.
+func TestAnEdgeTakesTheAnswer(t *testing.T) {
+	r := run(t, filepath.Join(t.TempDir(), "data"))
+	r.hello(&edge{id: shared.NewEdgeID(), epoch: shared.NewEpoch(), next: 1}, "a.example", "b.example")
+	issued, err := r.store.AddKey(t.Context(), auth.New{Edge: "shop", Sites: []string{"a.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var holder registry.Holder
+	hosts := &registry.Hosts{}
+	hosts.Seen("new.example")
+	client, err := registry.NewClient(registry.ClientConfig{URL: r.url, Token: issued.Token, Version: "test", Holder: &holder, Hosts: hosts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = client.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	r.eventually("the site is known", func() bool { return holder.Load().Site("a.example") != nil })
+	own, edges := r.registry.Load(), holder.Load()
+	id := edges.Site("a.example").ID
+	now := time.Now()
+	for _, at := range []time.Time{now, now.Add(24 * time.Hour)} {
+		want, ok1 := own.Salt(id, at.UnixMicro())
+		got, ok2 := edges.Salt(id, at.UnixMicro())
+		if !ok1 || !ok2 || got != want {
+			t.Errorf("the salts of %s differ: %v, %v", at, ok1, ok2)
+		}
+	}
+	if edges.Site("b.example") != nil || !bytes.Equal(edges.SigningKey(), own.SigningKey()) {
+		t.Error("it sees another's site, or has another signing key")
+	}
+	if list := r.keeper.Unknown(); len(list) != 1 || list[0].Host != "new.example" {
+		t.Errorf("unknown are %+v", list)
+	}
+	if status := client.Status(); status.Trouble != "" {
+		t.Errorf("trouble: %s", status.Trouble)
 	}
 }
