@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
@@ -154,7 +155,7 @@ func breakdown(site stats.Site, r *http.Request, now time.Time) (question, error
 	if err != nil {
 		return question{}, &httpError{status: http.StatusNotFound, code: "unknown_dimension", message: err.Error()}
 	}
-	q, err := ranged("breakdown "+d.Name(), site, r.URL.Query(), now)
+	q, err := ranged("breakdown "+strconv.Quote(d.Name()), site, r.URL.Query(), now)
 	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
 		return e.Breakdown(ctx, files, q.query, d)
 	}

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"context"
+	"slices"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
@@ -11,11 +12,21 @@ type Row struct {
 	Value     string `json:"value"`
 	Visitors  int64  `json:"visitors"`
 	Pageviews int64  `json:"pageviews"`
+	// Events are the rows of a table that is not about pageviews: custom events,
+	// downloads, errors, requests of bots.
+	Events int64 `json:"events,omitempty"`
 }
 
+// byRows reports whether the table counts rows, and is ordered by them.
+func (d *Dimension) byRows() bool { return d.rows != "" || d.scope == ofAction }
+
 // Breakdown answers with the dimension's values, those with most visitors
-// first, then most pageviews, then in the order of their bytes.
+// first, then most pageviews, then in the order of their bytes. Tables that are
+// not about pageviews begin with the values that have most rows.
 func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *Dimension) ([]Row, error) {
+	if d.rows != "" && slices.ContainsFunc(q.Filters, func(f Filter) bool { return f.dimension.ofVisits() }) {
+		return nil, invalid("filters", "%s are of no visit, so that they can't be filtered by one: leave sources, channels, campaigns, entry and exit pages out", d.name)
+	}
 	if overviewHas(&q, d) {
 		o, err := e.overview(ctx, files, &q, q.Range, true)
 		if err != nil {
@@ -30,7 +41,7 @@ func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *D
 	err := e.run(ctx, files, q.SiteID, compileBreakdown(q, d), func(scan func(...any) error) error {
 		var value *string
 		var r Row
-		err := scan(&value, &r.Visitors, &r.Pageviews)
+		err := scan(&value, &r.Visitors, &r.Pageviews, &r.Events)
 		r.Value = d.label(value)
 		rows = append(rows, r)
 		return err
@@ -45,14 +56,22 @@ func compileBreakdown(q Query, d *Dimension) statement {
 	if d.ofVisits() {
 		s = p.visitRows(b, d)
 		s.text += " SELECT " + d.column() + " AS value, count(DISTINCT visitor_id) AS visitors," +
-			" sum(hit_views)::BIGINT AS pageviews FROM visits WHERE " + p.visitHit(b)
+			" sum(hit_views)::BIGINT AS pageviews, 0::BIGINT AS n FROM visits WHERE " + p.visitHit(b)
 	} else {
 		s = p.chosen(b, d)
 		s.text += " SELECT " + d.column() + " AS value, count(DISTINCT visitor_id) AS visitors," +
-			" count(*) FILTER (pv) AS pageviews FROM chosen" + d.onlyViews()
+			" count(*) FILTER (pv) AS pageviews, " + d.count() + " AS n FROM chosen" + d.onlyViews()
 	}
-	s.text += " GROUP BY value ORDER BY visitors DESC, pageviews DESC, value NULLS LAST" +
+	s.text += " GROUP BY value ORDER BY n DESC, visitors DESC, pageviews DESC, value NULLS LAST" +
 		" LIMIT " + b.arg(q.Limit) + " OFFSET " + b.arg(q.Offset)
 	s.args = b.args
 	return s
+}
+
+// count is what Row.Events counts.
+func (d *Dimension) count() string {
+	if d.byRows() {
+		return "count(*)"
+	}
+	return "0::BIGINT"
 }

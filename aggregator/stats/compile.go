@@ -64,7 +64,7 @@ func (p *plan) inRange(b *builder, t string) string {
 func (p *plan) hit(b *builder) string {
 	conditions := make([]string, 0, len(p.events))
 	for _, f := range p.events {
-		conditions = append(conditions, "("+f.sql(b, "("+f.dimension.expr+")")+")")
+		conditions = append(conditions, "("+f.sql(b, f.dimension.sql(b))+")")
 	}
 	if len(conditions) == 0 {
 		return "true"
@@ -84,8 +84,8 @@ func window(b *builder, from, to int64) string {
 func (p *plan) chosen(b *builder, dims ...*Dimension) statement {
 	if len(p.visit) == 0 {
 		s := p.statement(0, dims)
-		s.text = "WITH chosen AS (SELECT visitor_id, epoch_us(time) AS t, kind = 'pageview' AS pv" + exprs(dims) +
-			" FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + " AND " + p.hit(b) + ")"
+		s.text = "WITH chosen AS (SELECT visitor_id, epoch_us(time) AS t, kind = 'pageview' AS pv" + exprs(b, dims) +
+			" FROM counted WHERE " + whose(dims) + " AND " + window(b, s.from, s.to) + " AND " + p.hit(b) + ")"
 		return s
 	}
 	s := p.visitRows(b, dims...)
@@ -95,16 +95,29 @@ func (p *plan) chosen(b *builder, dims ...*Dimension) statement {
 }
 
 // exprs lists the dimensions' values under the aliases that column gives.
-func exprs(dims []*Dimension) string {
+func exprs(b *builder, dims []*Dimension) string {
 	var text strings.Builder
 	for _, d := range dims {
-		text.WriteString(", (" + d.expr + ") AS " + d.column())
+		text.WriteString(", " + d.sql(b) + " AS " + d.column())
 	}
 	return text.String()
 }
 
+// whose is the condition on the rows that a table of these dimensions counts.
+func whose(dims []*Dimension) string {
+	if len(dims) == 1 {
+		return dims[0].whose()
+	}
+	return people
+}
+
 // column is the alias of the dimension's value in compiled SQL.
-func (d *Dimension) column() string { return "d_" + strings.ReplaceAll(d.name, "-", "_") }
+func (d *Dimension) column() string {
+	if d.key != "" {
+		return "d_prop" // nothing from outside in a name
+	}
+	return "d_" + strings.ReplaceAll(d.name, "-", "_")
+}
 
 // visitRows is the SQL of the one definition of a visit. It defines
 //
@@ -122,7 +135,7 @@ func (p *plan) visitRows(b *builder, dims ...*Dimension) statement {
 		all = appendNew(all, f.dimension)
 	}
 	s.text = "WITH people AS (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv, " +
-		p.hit(b) + " AS selected" + exprs(all) + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		p.hit(b) + " AS selected" + exprs(b, all) + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
 		p.visitsOfPeople(b, all)
 	return s
 }

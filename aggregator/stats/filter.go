@@ -60,6 +60,9 @@ func parseFilter(text string) (Filter, error) {
 	if err != nil {
 		return Filter{}, err
 	}
+	if d.rows != "" {
+		return Filter{}, invalid("filters", "%s is a table of its own and no property of a pageview or event: it can't be filtered on", d.name)
+	}
 	if value == "" || len(value) > maxFilterValue {
 		return Filter{}, invalid("filters", "the value of %s must have 1 to %d bytes; %s asks for what is not known", d.name, maxFilterValue, Unknown)
 	}

@@ -31,7 +31,7 @@ type candidate struct {
 // counting everything; ok says whether it did.
 func (e *Engine) leaders(ctx context.Context, files []lake.File, q Query, d *Dimension) (rows []Row, ok bool, err error) {
 	wanted := q.Offset + q.Limit
-	if wanted > manyLeaders || d.ofVisits() || slices.ContainsFunc(q.Filters, func(f Filter) bool { return f.dimension.ofVisits() }) {
+	if wanted > manyLeaders || d.ofVisits() || d.byRows() || slices.ContainsFunc(q.Filters, func(f Filter) bool { return f.dimension.ofVisits() }) {
 		return nil, false, nil
 	}
 	list, err := e.candidates(ctx, files, q, d)
@@ -155,8 +155,11 @@ func compileVisitorsOf(q Query, d *Dimension, values []string, null bool) statem
 
 // onlyViews is the condition that leaves out what the dimension is not of.
 func (d *Dimension) onlyViews() string {
-	if d.scope != ofView {
-		return ""
+	switch d.scope {
+	case ofView:
+		return " WHERE pv"
+	case ofAction:
+		return " WHERE NOT pv"
 	}
-	return " WHERE pv"
+	return ""
 }

@@ -66,7 +66,7 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 			o.series[key] = Point{Visitors: visitors, Pageviews: pageviews}
 		default:
 			n := part - partTables
-			lines[n] = append(lines[n], line{Row{overviewDimensions[n].label(value), visitors, pageviews}, value == nil})
+			lines[n] = append(lines[n], line{Row{Value: overviewDimensions[n].label(value), Visitors: visitors, Pageviews: pageviews}, value == nil})
 		}
 		return nil
 	})
@@ -122,7 +122,7 @@ func compileOverview(r Range, whole bool) statement {
 	}
 	values, same, combined := visitorValues(dims)
 	s.text = "WITH seen AS NOT MATERIALIZED (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv" +
-		exprs(dims) + combined + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		exprs(b, dims) + combined + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
 		// known: somebody whose events all lie in the range.
 		" visitors AS MATERIALIZED (SELECT *, known AND ended - began <= " + b.arg(visitGap.Microseconds()) + "::BIGINT AS one, " +
 		bucketed + " AS bucketed FROM (SELECT *, visitor_id IS NOT NULL AND " + p.inRange(b, "began") + " AND " + p.inRange(b, "ended") +
