@@ -159,7 +159,7 @@ func TestChangedTells(t *testing.T) {
 
 // TestOldRecords: a site that an older version stored has the defaults.
 func TestOldRecords(t *testing.T) {
-	r, s := open(t, t.TempDir())
+	_, s := open(t, t.TempDir())
 	if err := s.PutSite(state.Site{ID: "old", UUID: "u", Domains: []string{"old.com"}, Name: "old.com", Zone: "UTC", Origin: "caddyfile"}); err != nil {
 		t.Fatal(err)
 	}

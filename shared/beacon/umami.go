@@ -27,7 +27,6 @@ type umamiSend struct {
 	payload value
 
 	website, link, pixel string
-	url                  string
 	timestamp            float64
 	engagement           shared.Opt[int64]
 	props                propList
