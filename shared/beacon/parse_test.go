@@ -3,6 +3,7 @@ package beacon
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -54,8 +55,8 @@ func TestSplitURL(t *testing.T) {
 		{url: "?utm_source=x", path: "/", query: "utm_source=x"},
 		{url: "", path: ""},
 		{url: "  \n/a\tb ", path: "/ab"},
-		{url: "/a%20b%2Fc%C3%A4%FF%zz%", path: "/a b%2Fcä%FF%zz%"},
-		{url: "/a%2fb%E2%82%2F", path: "/a%2fb%E2%82%2F"},
+		{url: "/a%20b%2Fc%C3%A4%zz%", path: "/a b/cä%zz%"},
+		{url: "/a%2fb%E2%82%2F", path: "/a/b\xe2\x82/"},
 		{url: "https://example.com/app#/inbox/3?token=SECRET", host: "example.com", path: "/app#/inbox/3"},
 		{url: "/app#!about&x=1", path: "/app#!about"},
 		{url: "/app#access_token=SECRET", path: "/app"},
@@ -364,5 +365,23 @@ func TestParseEvents(t *testing.T) {
 		"": "", "{}": "events", "[]": "events", `{"events":5}`: "events", "[" + strings.Repeat("1,", 1000) + "1]": "events",
 	} {
 		wantField(t, body, ParseEvents([]byte(body), "", func(Message, *FieldError) {}), field)
+	}
+}
+
+// TestPathsAreTheProxys: a beacon's or tracker's path is that of the proxy's row
+// of the same page, or the page counts twice.
+func TestPathsAreTheProxys(t *testing.T) {
+	for _, target := range []string{
+		"/a%2Fb", "/a%2fb%2F", "/a%5Cb", "/caf%E9", "/caf%C3%A9", "/%E2%82/x", "/a%20b+c", "/x%3Fy%23z", "/%25zz", "/%2525", "/a;b", "/a|b", "/%00",
+	} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, raw := range []string{target, "https://site.example" + target + "?x=1#part"} {
+			if l, ok := splitURL(raw, false); !ok || l.path != u.Path {
+				t.Errorf("%s: %q, at the proxy %q", raw, l.path, u.Path)
+			}
+		}
 	}
 }

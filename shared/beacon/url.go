@@ -10,7 +10,7 @@ import (
 // location is what a message's URL says of the page.
 type location struct {
 	host  string // with its port; "" = relative, or an address without host
-	path  string // decoded, but for %2F; with a route in the fragment
+	path  string // decoded, with a route in the fragment
 	query string
 }
 
@@ -139,59 +139,24 @@ func route(fragment string, hash bool) string {
 	return "#" + fragment
 }
 
-// decodePath decodes percent signs, but for those of slashes, which would make
-// other paths, and of what is no UTF-8.
+// decodePath decodes percent signs as package net/url does for the proxy's path
+// of the same page, slashes and bytes that are no UTF-8 included: the two rows
+// are matched by it. What is no escape, which a server would refuse, stays.
 func decodePath(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s
 	}
 	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); {
-		if s[i] != '%' {
-			out = append(out, s[i])
-			i++
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			c, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			out = append(out, byte(c))
+			i += 2
 			continue
 		}
-		// A run of escapes is looked at as one text, so that characters of several
-		// bytes are decoded whole or not at all.
-		start := i
-		var run []byte
-		for i+2 < len(s) && s[i] == '%' {
-			c, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
-			if err != nil || c == '/' || c == '\\' {
-				break
-			}
-			run = append(run, byte(c))
-			i += 3
-		}
-		switch {
-		case i == start: // no escape, or one of a slash
-			n := min(3, len(s)-i)
-			if n < 3 || !isHex(s[i+1]) || !isHex(s[i+2]) {
-				n = 1
-			}
-			out = append(out, s[i:i+n]...)
-			i += n
-		default:
-			out = appendText(out, run, s[start:i])
-		}
+		out = append(out, s[i])
 	}
 	return string(out)
-}
-
-// appendText appends the characters of a decoded run, and of bytes that are
-// none the escapes, which are three characters each.
-func appendText(out, run []byte, escapes string) []byte {
-	for i := 0; i < len(run); {
-		r, n := utf8.DecodeRune(run[i:])
-		if r == utf8.RuneError && n == 1 {
-			out = append(out, escapes[3*i:3*i+3]...)
-		} else {
-			out = append(out, run[i:i+n]...)
-		}
-		i += n
-	}
-	return out
 }
 
 func isHex(c byte) bool {
