@@ -76,7 +76,9 @@ func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Resul
 	if q.Bot || h.layers.noBehavior || w.judged { // a second look sees the same request
 		return result, kind
 	}
-	seen := conduct.Request{UserAgent: c.userAgent, At: signs.At, Path: c.path, Status: q.Status, Result: result}
+	seen := conduct.Request{
+		UserAgent: c.userAgent, At: signs.At, Path: c.path, Status: q.Status, Result: result, Embedded: q.Signals.Embedded(),
+	}
 	if !h.counted.noEvidence { // where no visitor is to be remembered, the path alone says something
 		seen.Addr = c.client(w.request)
 	}

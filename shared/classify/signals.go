@@ -68,6 +68,10 @@ func (s *Signals) destination() Dest {
 	return s.Dest
 }
 
+// Embedded reports whether a page asks, and says so by Sec-Fetch-Dest: for one
+// of its parts, by a script, or for a frame.
+func (s *Signals) Embedded() bool { return s.Dest > DestDocument }
+
 // ReadSignals reads the headers of a request, whose keys must be canonical as
 // net/http makes them. It keeps nothing of them.
 func ReadSignals(header map[string][]string) Signals {

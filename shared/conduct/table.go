@@ -20,6 +20,9 @@ type Request struct {
 	Path      string // of the original URI, decoded
 	Status    int
 	Result    shared.Result // what it counts as if nothing is held against it
+	// Embedded: its browser says that a page asks for it. Whoever reads a site
+	// with broken links to /vendor/ or a plugin's files does not look for holes.
+	Embedded bool
 }
 
 // The limits. Each leaves room for the fastest reader that was thought of.
@@ -70,6 +73,7 @@ type client struct {
 
 	fastFrom     int64
 	pages, parts uint16
+	reads        bool // was shown a page
 
 	lostFrom  int64
 	lost, all uint16
@@ -97,7 +101,7 @@ func New() *Table { return &Table{seed: maphash.MakeSeed(), secret: rand.Uint64(
 
 // Observe notes a request and returns why its client is a bot, or "".
 func (t *Table) Observe(r *Request) string {
-	probing := Probes(r.Path, r.Status)
+	probing := Probes(r.Path, r.Status) && !(r.Embedded && !secret(r.Path))
 	if !tellsApart(r.Addr) {
 		if probing {
 			return reasons[probe]
@@ -173,13 +177,16 @@ func (c *client) note(r *Request) {
 		c.lostFrom, c.lost, c.all = r.At, 0, 0
 	}
 	switch r.Result {
-	case shared.ResultPageview, shared.ResultError:
+	case shared.ResultPageview:
+		c.reads = true
+		up(&c.pages)
+	case shared.ResultError:
 		up(&c.pages)
 	case shared.ResultAsset, shared.ResultSubrequest, shared.ResultFrame, shared.ResultFragment:
 		up(&c.parts)
 	}
 	up(&c.all)
-	if r.Status == 404 || r.Status == 410 {
+	if (r.Status == 404 || r.Status == 410) && !(r.Embedded && c.reads) { // a page's broken images are not its reader's guesses
 		up(&c.lost)
 	}
 }

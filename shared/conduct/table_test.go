@@ -23,14 +23,23 @@ type play struct {
 	path     string
 	status   int
 	result   shared.Result
+	embedded bool
 }
 
-func page(n int, interval int64) play { return play{n, interval, "/page", 200, shared.ResultPageview} }
-func part(n int) play                 { return play{n, 1000, "/a.css", 200, shared.ResultAsset} }
-func lost(n int, interval int64) play {
-	return play{n, interval, "/gone", 404, shared.ResultError}
+func page(n int, interval int64) play {
+	return play{n, interval, "/page", 200, shared.ResultPageview, false}
 }
-func ask(path string, status int) play { return play{1, second, path, status, shared.ResultFailed} }
+
+func part(n int) play { return play{n, 1000, "/a.css", 200, shared.ResultAsset, true} }
+
+func lost(n int, interval int64) play {
+	return play{n, interval, "/gone", 404, shared.ResultError, false}
+}
+
+func ask(path string, status int) play {
+	return play{1, second, path, status, shared.ResultFailed, false}
+}
+func broken(n int, path string) play { return play{n, 1000, path, 404, shared.ResultFailed, true} }
 
 func TestConduct(t *testing.T) {
 	for _, c := range []struct {
@@ -44,7 +53,7 @@ func TestConduct(t *testing.T) {
 		{"a folder of bookmarks", "203.0.113.7", []play{page(19, 10_000)}, ""},
 		{"nobody reads this fast", "203.0.113.7", []play{page(20, 10_000)}, "too_fast"},
 		{"and it stays one", "203.0.113.7", []play{page(20, 10_000), page(1, 1700*second)}, "too_fast"},
-		{"for half an hour", "203.0.113.7", []play{page(20, 10_000), {1, 1801 * second, "/page", 200, shared.ResultPageview}}, ""},
+		{"for half an hour", "203.0.113.7", []play{page(20, 10_000), page(1, 1801*second)}, ""},
 		{"who fetches parts is no bot", "203.0.113.7", []play{part(1), page(60, 10_000)}, ""},
 		{"behind loopback is anybody", "127.0.0.1", []play{page(500, 1000)}, ""},
 		{"and behind a private address", "10.0.0.4", []play{page(500, 1000), lost(100, 1000)}, ""},
@@ -62,6 +71,12 @@ func TestConduct(t *testing.T) {
 		{"one probe leaves the rest alone", "203.0.113.7", []play{ask("/.env", 404), page(1, second)}, ""},
 		{"the same one twice too", "203.0.113.7", []play{ask("/.env", 404), ask("/.env", 404), page(1, second)}, ""},
 		{"two probes do not", "203.0.113.7", []play{ask("/.env", 404), ask("/wp-login.php", 404), page(1, second)}, "probe"},
+		{"a page with two broken parts", "203.0.113.7", []play{
+			page(1, second), broken(1, "/vendor/a.css"), broken(1, "/wp-content/plugins/b.js"), page(1, second),
+		}, ""},
+		{"a page of broken images", "203.0.113.7", []play{page(1, second), broken(40, "/old.jpg"), page(1, second)}, ""},
+		{"guessing images", "203.0.113.7", []play{broken(40, "/1.jpg"), page(1, second)}, "errors"},
+		{"no page embeds these", "203.0.113.7", []play{broken(1, "/.env"), broken(1, "/.git/config"), page(1, second)}, "probe"},
 		{"but behind loopback", "127.0.0.1", []play{ask("/.env", 404), ask("/wp-login.php", 404), page(1, second)}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,7 +88,7 @@ func TestConduct(t *testing.T) {
 			for _, p := range c.plays {
 				for range p.n {
 					at += p.interval
-					got = table.Observe(&Request{Addr: addr, UserAgent: browser, At: at, Path: p.path, Status: p.status, Result: p.result})
+					got = table.Observe(&Request{Addr: addr, UserAgent: browser, At: at, Path: p.path, Status: p.status, Result: p.result, Embedded: p.embedded})
 				}
 			}
 			if got != c.want {

@@ -111,6 +111,7 @@ func (j *judge) answered(q *classify.Request, o *shared.Observation) {
 	}
 	o.BotReason = j.conduct.Observe(&conduct.Request{
 		Addr: o.ClientIP, UserAgent: o.UserAgent, At: o.Time, Path: o.Path, Status: o.Status, Result: o.Result,
+		Embedded: q.Signals.Embedded(),
 	})
 	if o.BotReason != "" {
 		q.Bot = true
