@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,14 +33,9 @@ type Change struct {
 	Privacy json.RawMessage `json:"privacy,omitempty"`
 }
 
-// Bounds of a site's lists, and of what is in them: every edge gets them all.
-const (
-	maxDomains   = 100
-	maxQueryKeys = 50
-	maxQueryKey  = 50
-	maxRedact    = 20
-	maxPattern   = 500
-)
+// maxDomains bounds a site's lists of names: every edge gets them all. Those of
+// its privacy rules are of package shared.
+const maxDomains = 100
 
 // presetDefault names the absence of privacy options.
 const presetDefault = "default"
@@ -166,78 +160,33 @@ func (c *Change) applyPrivacy(s *state.Site) error {
 }
 
 // checkPrivacy refuses what no edge could carry out, and brings the lists to
-// their one form.
+// their one form. Edges that can't use a pattern record no path of the site at
+// all, so the bounds are theirs.
 func checkPrivacy(p *shared.Privacy) error {
-	for _, signal := range []struct {
-		name  string
-		value shared.Signal
-	}{{"dnt", p.DNT}, {"gpc", p.GPC}} {
-		switch signal.value {
-		case "", shared.SignalIgnore, shared.SignalNoIdentity, shared.SignalRefuse:
-		default:
-			return fmt.Errorf("%s can be %s, %s or %s, not %s", signal.name,
-				shared.SignalIgnore, shared.SignalNoIdentity, shared.SignalRefuse, strconv.Quote(cut(string(signal.value))))
-		}
-	}
 	if p.NoVisitorID && p.DistinctIDs {
 		return errors.New("distinct_ids records who a visitor is, no_visitor_id forbids it: choose one")
 	}
-	if err := checkQueryKeys(p); err != nil {
+	p.QueryKeys, p.Redact = distinct(p.QueryKeys), distinct(p.Redact)
+	if err := p.Check(); err != nil {
 		return err
 	}
-	return checkRedact(p)
-}
-
-func checkQueryKeys(p *shared.Privacy) error {
-	var keys []string
-	for _, key := range p.QueryKeys {
-		if !queryKey(key) {
-			return fmt.Errorf("query_keys: %s is not the name of a parameter: 1 to %d letters, digits and _ - . ~ [ ]",
-				strconv.Quote(cut(key)), maxQueryKey)
-		}
-		if !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	if len(keys) > maxQueryKeys {
-		return fmt.Errorf("query_keys: at most %d are possible", maxQueryKeys)
-	}
-	p.QueryKeys = keys
-	return nil
-}
-
-func queryKey(key string) bool {
-	for i := range len(key) {
-		c := key[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("_-.~[]", c) >= 0) {
-			return false
-		}
-	}
-	return key != "" && len(key) <= maxQueryKey
-}
-
-func checkRedact(p *shared.Privacy) error {
-	var patterns []string
 	for _, pattern := range p.Redact {
-		if len(pattern) > maxPattern {
-			return fmt.Errorf("redact: an expression has at most %d bytes", maxPattern)
-		}
-		re, err := regexp.Compile(pattern)
-		if err != nil {
-			return fmt.Errorf("redact: %s can't be read: %w (https://github.com/google/re2/wiki/Syntax)", strconv.Quote(pattern), err)
-		}
-		if re.MatchString("") {
+		if re, err := shared.CompileRedaction(pattern); err != nil || re.MatchString("") {
 			return fmt.Errorf("redact: %s also fits nothing at all, between any two characters: let it fit at least one", strconv.Quote(pattern))
 		}
-		if !slices.Contains(patterns, pattern) {
-			patterns = append(patterns, pattern)
+	}
+	return nil
+}
+
+// distinct drops repetitions.
+func distinct(list []string) []string {
+	var once []string
+	for _, text := range list {
+		if !slices.Contains(once, text) {
+			once = append(once, text)
 		}
 	}
-	if len(patterns) > maxRedact {
-		return fmt.Errorf("redact: at most %d expressions are possible", maxRedact)
-	}
-	p.Redact = patterns
-	return nil
+	return once
 }
 
 // same reports whether two records differ in nothing but their time.

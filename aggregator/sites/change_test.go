@@ -75,12 +75,17 @@ func TestEdit(t *testing.T) {
 			return s.Privacy.NoScreen && !s.Privacy.NoVisitorID && s.Privacy.GPC == shared.SignalNoIdentity && len(s.Privacy.Redact) == 0
 		}},
 		{`{"preset":"lax"}`, "strict, cnil or default", nil},
-		{`{"privacy":{"dnt":"maybe"}}`, "dnt can be", nil},
+		{`{"privacy":{"dnt":"maybe"}}`, "none of ignore, no_identity and refuse", nil},
 		{`{"privacy":{"no_such_option":true}}`, "no_such_option", nil},
 		{`{"privacy":[1]}`, "privacy", nil},
-		{`{"privacy":{"redact":["(["]}}`, `"([" can't be read`, nil},
+		{`{"privacy":{"redact":["(["]}}`, "pattern 1: error parsing", nil},
 		{`{"privacy":{"redact":["a*"]}}`, "fits nothing at all", nil},
-		{`{"privacy":{"query_keys":["a b"]}}`, "not the name of a parameter", nil},
+		{`{"privacy":{"query_keys":["a b"]}}`, "a key has 1 to", nil},
+		// What edges could not use: they would record no path at all, or not the key.
+		{`{"privacy":{"query_keys":["a[]"]}}`, "a key has 1 to", nil},
+		{`{"privacy":{"query_keys":["` + strings.Repeat("k", shared.MaxQueryKey+1) + `"]}}`, "a key has 1 to", nil},
+		{`{"privacy":{"redact":["` + strings.Repeat("x", shared.MaxRedactPattern+1) + `"]}}`, "at most 200", nil},
+		{`{"privacy":{"redact":["(abc){900}"]}}`, "repeats too much", nil},
 		{`{"preset":"default"}`, "", func(s state.Site) bool {
 			return reflect.DeepEqual(s.Privacy, shared.Privacy{QueryKeys: []string{"page"}})
 		}},
