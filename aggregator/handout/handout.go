@@ -52,7 +52,8 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	state   *shared.EdgeState
-	sites   string // the registry's version in state
+	sites   string    // the registry's version in state
+	made    time.Time // when the state was looked at last
 	failing bool
 
 	unknown unknown
@@ -99,9 +100,14 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) current() *shared.EdgeState {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.state != nil && k.sites == k.cfg.Sites.Version() && k.cfg.Now().Before(k.cfg.Salts.Due()) {
+	// A clock that was set back is in a period that nobody made salts for, and
+	// due only once it is where it was. Wall clocks are compared: the monotonic
+	// one does not know.
+	now := k.cfg.Now().Round(0)
+	if k.state != nil && k.sites == k.cfg.Sites.Version() && now.Before(k.cfg.Salts.Due()) && !now.Before(k.made) {
 		return k.state
 	}
+	k.made = now
 	list, version := k.cfg.Sites.Configs()
 	due, err := k.cfg.Salts.Update(list)
 	switch {

@@ -218,3 +218,27 @@ func TestUnknownHosts(t *testing.T) {
 		t.Error("a report of more than the limit was taken whole")
 	}
 }
+
+// TestClockSetBack: a machine that began with a clock of the future has salts
+// again as soon as the clock is right, not once it is due by the wrong one.
+func TestClockSetBack(t *testing.T) {
+	r := registryIn(t, t.TempDir())
+	site, err := r.Register("example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2027, 6, 1, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	s, err := salts.Open(filepath.Join(t.TempDir(), "salts"), clock, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := New(Config{Sites: r, Salts: s, Now: clock})
+	for _, back := range []time.Duration{0, time.Second, 24 * time.Hour, 200 * 24 * time.Hour} {
+		now = now.Add(-back)
+		_, _ = k.State(nil, "")
+		if _, ok := k.Holder().Load().Salt(site.ID, now.UnixMicro()); !ok {
+			t.Errorf("%s back: no salt of the moment", back)
+		}
+	}
+}
