@@ -86,6 +86,7 @@ type Intake struct {
 	counts    Counts
 	addresses atomic.Pointer[buckets]
 	sites     atomic.Pointer[buckets]
+	held      atomic.Int64 // bytes of large bodies that are being read
 	// ownKey signs tokens until the registry brings a key.
 	ownKey []byte
 	now    func() time.Time

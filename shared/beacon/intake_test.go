@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -646,6 +647,23 @@ func TestTokenBuckets(t *testing.T) {
 	}
 	d.counted(TooMany, 1)
 
+	// What comes together counts by the message, or one address could bring what
+	// a site takes of all.
+	native := `[` + strings.TrimSuffix(strings.Repeat(`{"k":"event","n":"x","u":"https://site.example/","s":"site.example","l":"00000000000000aa","o":1},`, 5), ",") + `]`
+	umami := `[` + strings.TrimSuffix(strings.Repeat(`{"type":"event","payload":{"website":"00000001-9f0d-4a58-8a53-0d6d1f0f7c11","url":"/"}},`, 5), ",") + `]`
+	for path, body := range map[string]string{"/api/e": native, "/api/batch": umami} {
+		d = newDoor(t, Mount{})
+		d.in.addresses.Store(newBuckets(1, 0, 7, addressBuckets))
+		first, second := d.send("POST", path, body).StatusCode, d.send("POST", path, body).StatusCode
+		if first >= 300 || second != 429 || len(d.log.events) != 5 {
+			t.Errorf("%s: five messages of seven are %d, five more %d; %d are written", path, first, second, len(d.log.events))
+		}
+		d.trusted = true
+		if r := d.send("POST", path, body, "Origin", "", "Sec-Fetch-Mode", ""); r.StatusCode >= 300 {
+			t.Errorf("%s: a peer that speaks for itself: %d", path, r.StatusCode)
+		}
+	}
+
 	d = newDoor(t, Mount{})
 	d.in.sites.Store(newBuckets(1, 0, 5, siteBuckets))
 	statuses := map[int]int{}
@@ -660,6 +678,62 @@ func TestTokenBuckets(t *testing.T) {
 	}
 	if newBuckets(-1, 5, 1, 16).take(1, 100, now) != 0 {
 		t.Error("no limit limits")
+	}
+}
+
+// TestLargeBodiesAreBounded: what is announced takes no memory, and what comes
+// slowly takes no more than the bound, whoever sends it.
+func TestLargeBodiesAreBounded(t *testing.T) {
+	d := newDoor(t, Mount{})
+	d.in.SetLimits(Limits{PerAddress: -1})
+	h := d.in.At(d.mount)
+	const senders = maxHeld/maxBatchBody + 8
+	var ends [senders]*io.PipeWriter
+	var statuses [senders]int
+	var all sync.WaitGroup
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range ends {
+		var body *io.PipeReader
+		body, ends[i] = io.Pipe()
+		r := httptest.NewRequest("POST", "/api/batch", body)
+		r.ContentLength = maxBatchBody
+		r.Header.Set("X-Test-Client", visitor)
+		all.Go(func() {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			statuses[i] = w.Code
+			_ = body.Close()
+		})
+		_, _ = ends[i].Write([]byte("[")) // it is being read
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > senders*2*maxBody {
+		t.Errorf("%d bodies that are announced take %d bytes", senders, grown)
+	}
+	piece := make([]byte, maxBatchBody-maxBody)
+	for _, end := range ends {
+		_, _ = end.Write(piece) // until it is refused
+		if held := d.in.held.Load(); held > maxHeld+heldPiece {
+			t.Fatalf("%d bytes are held", held)
+		}
+	}
+	for _, end := range ends {
+		_ = end.Close()
+	}
+	all.Wait()
+	refused := 0
+	for _, status := range statuses {
+		switch status {
+		case http.StatusServiceUnavailable:
+			refused++
+		case http.StatusBadRequest:
+		default:
+			t.Errorf("a body of nothing is answered with %d", status)
+		}
+	}
+	if refused == 0 || refused > 10 || d.in.held.Load() != 0 {
+		t.Errorf("%d of %d are told to come back, %d bytes are held for ever", refused, senders, d.in.held.Load())
 	}
 }
 

@@ -27,6 +27,7 @@ type request struct {
 
 	cached *registry.View
 	sender sender
+	held   int64 // bytes of the body beyond a message's
 }
 
 // sender is what the request says of whoever sent it.
@@ -55,8 +56,8 @@ func (q *request) fixedSite() string {
 	return q.h.mount.Site(q.r)
 }
 
-// enter reads who sends, and takes a token of its address's bucket. It returns
-// false if it has answered.
+// enter reads who sends, and takes a token of its address's bucket, for the
+// first of its messages. It returns false if it has answered.
 func (q *request) enter() bool {
 	s, h := &q.sender, q.r.Header
 	s.now = q.in.now()
@@ -71,15 +72,22 @@ func (q *request) enter() bool {
 	}
 	s.honoured = s.keyed || q.in.cfg.Trusted != nil && q.in.cfg.Trusted(q.r) && !passedOn(h)
 	s.wishes = wishesOf(q.r)
-	if s.honoured {
+	return q.mayBring(1)
+}
+
+// mayBring takes tokens of the sender's address for n messages. It returns
+// false if it has answered.
+func (q *request) mayBring(n int) bool {
+	s := &q.sender
+	if s.honoured || n <= 0 {
 		return true
 	}
-	if wait := q.in.addressMay(s.addr, 1, s.now); wait > 0 {
-		q.in.counts.add(TooMany, 1)
+	wait := q.in.addressMay(s.addr, n, s.now)
+	if wait > 0 {
+		q.in.counts.add(TooMany, n)
 		q.fail(TooMany, nil, wait)
-		return false
 	}
-	return true
+	return wait <= 0
 }
 
 // passedOn reports whether a request is a browser's, or was passed on by a
@@ -129,6 +137,8 @@ func (q *request) body(limit int64, use func(body []byte)) bool {
 	}
 	buf := bodies.Get().(*[]byte)
 	defer func() {
+		q.in.held.Add(-q.held)
+		q.held = 0
 		if cap(*buf) <= maxPooledBody {
 			bodies.Put(buf)
 		}
@@ -140,7 +150,7 @@ func (q *request) body(limit int64, use func(body []byte)) bool {
 		_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // where the server has deadlines
 	}
 	var err error
-	*buf, err = readAll(http.MaxBytesReader(q.w, q.r.Body, limit), (*buf)[:0], q.r.ContentLength)
+	*buf, err = q.readAll(http.MaxBytesReader(q.w, q.r.Body, limit), (*buf)[:0])
 	if slow {
 		_ = rc.SetReadDeadline(time.Time{})
 	}
@@ -148,6 +158,11 @@ func (q *request) body(limit int64, use func(body []byte)) bool {
 	switch {
 	case errors.As(err, &large):
 		return q.tooLarge()
+	case errors.Is(err, errManyBodies):
+		q.in.counts.add(NotWritten, 1)
+		q.w.Header().Set("Connection", "close")
+		q.unavailable()
+		return false
 	case err != nil:
 		q.in.counts.add(Malformed, 1)
 		q.fail(Malformed, fieldError("", "the body ended early or came too slowly"), 0)
@@ -164,16 +179,47 @@ func (q *request) tooLarge() bool {
 	return false
 }
 
+// Bodies of senders that nobody vouches for are held by what has come of them,
+// in pieces: a length that is only announced is no reason to keep memory, and
+// all that come slowly at once keep no more than maxHeld, or twice that, as
+// buffers grow by doubling.
+const (
+	maxHeld   = 64 << 20
+	heldPiece = 256 << 10
+)
+
+var errManyBodies = errors.New("too many large bodies at once")
+
+// hold accounts for n bytes of a body.
+func (q *request) hold(n int) error {
+	if q.sender.honoured || int64(n) <= maxBody+q.held {
+		return nil
+	}
+	q.held += heldPiece
+	if q.in.held.Add(heldPiece) > maxHeld {
+		return errManyBodies
+	}
+	return nil
+}
+
 // readAll appends everything that r has to buf.
-func readAll(r io.Reader, buf []byte, expected int64) ([]byte, error) {
+func (q *request) readAll(r io.Reader, buf []byte) ([]byte, error) {
+	expected := q.r.ContentLength
+	if !q.sender.honoured {
+		expected = min(expected, maxBody)
+	}
 	if n := int(expected) + 1; expected > 0 && cap(buf) < n { // one more for the end to show
 		buf = make([]byte, 0, n)
 	}
 	for {
+		if err := q.hold(len(buf)); err != nil {
+			return buf, err
+		}
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
+		room := buf[len(buf):cap(buf)]
+		n, err := r.Read(room[:min(len(room), heldPiece)])
 		buf = buf[:len(buf)+n]
 		if err == io.EOF {
 			return buf, nil

@@ -13,6 +13,9 @@ import (
 // body at once: each message is judged by its own site. It returns the worst
 // that became of them, and false if it has answered.
 func (q *request) takeAll(list []Message) (worst Outcome, ok bool) {
+	if !q.mayBring(len(list) - 1) {
+		return 0, false
+	}
 	events := takeEvents()
 	defer giveEvents(events)
 	for i := range list {

@@ -332,18 +332,28 @@ const maxUmamiBatch = 500
 // ParseUmamiBatch reads the body of `POST /api/batch` and calls yield for each
 // of its messages with what it is, or what is wrong with it.
 func ParseUmamiBatch(body []byte, yield func(m Message, bad *FieldError)) error {
-	v, ok := parse(body)
-	switch {
-	case !ok:
-		return fieldError("", "the body must be JSON")
-	case v.kind() != '[':
-		return fieldError("", "the body must be an array")
-	case v.count(maxUmamiBatch) > maxUmamiBatch:
-		return fieldError("", "at most %d messages in a batch", maxUmamiBatch)
+	v, _, err := umamiList(body)
+	if err != nil {
+		return err
 	}
 	v.elements(func(v value) bool {
 		yield(umamiMessage(v))
 		return true
 	})
 	return nil
+}
+
+// umamiList is a batch with the number of its messages.
+func umamiList(body []byte) (v value, n int, err error) {
+	v, ok := parse(body)
+	if !ok {
+		return "", 0, fieldError("", "the body must be JSON")
+	}
+	if v.kind() != '[' {
+		return "", 0, fieldError("", "the body must be an array")
+	}
+	if n = v.count(maxUmamiBatch); n > maxUmamiBatch {
+		return "", 0, fieldError("", "at most %d messages in a batch", maxUmamiBatch)
+	}
+	return v, n, nil
 }

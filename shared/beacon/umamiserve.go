@@ -184,34 +184,40 @@ func (q *request) umamiBatch() {
 	events := takeEvents()
 	defer giveEvents(events)
 	token := q.r.Header.Get(headerCache)
+	var list value
 	var err error
-	if !q.body(maxBatchBody, func(body []byte) {
-		err = ParseUmamiBatch(body, func(m Message, bad *FieldError) {
-			o := Malformed
-			if bad == nil {
-				_, o = q.umamiOne(&m, &token, events)
-				if token != "" && answer.Cache == "" && (o == Taken || o == RefusedIDs) {
-					answer.Cache = token
-				}
-			}
-			switch o {
-			case Taken, TakenBot:
-			case RefusedIDs, RefusedSignal:
-				q.in.counts.add(o, 1)
-				q.dropped()
-			default:
-				q.in.counts.add(o, 1)
-				answer.Details = append(answer.Details, detail{answer.Size, umamiError(refusals[o], bad)})
-			}
-			answer.Size++
-		})
-	}) {
+	if !q.body(maxBatchBody, func(body []byte) { list, answer.Size, err = umamiList(body) }) {
 		return
 	}
 	if err != nil {
 		q.invalid(err)
 		return
 	}
+	if !q.mayBring(answer.Size - 1) {
+		return
+	}
+	index := 0
+	list.elements(func(v value) bool {
+		o := Malformed
+		m, bad := umamiMessage(v)
+		if bad == nil {
+			_, o = q.umamiOne(&m, &token, events)
+			if token != "" && answer.Cache == "" && (o == Taken || o == RefusedIDs) {
+				answer.Cache = token
+			}
+		}
+		switch o {
+		case Taken, TakenBot:
+		case RefusedIDs, RefusedSignal:
+			q.in.counts.add(o, 1)
+			q.dropped()
+		default:
+			q.in.counts.add(o, 1)
+			answer.Details = append(answer.Details, detail{index, umamiError(refusals[o], bad)})
+		}
+		index++
+		return true
+	})
 	if !q.write(*events) {
 		q.unavailable()
 		return
