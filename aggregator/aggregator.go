@@ -109,7 +109,7 @@ func (a *Aggregator) open() error {
 	if err := a.openSalts(); err != nil {
 		return err
 	}
-	a.keeper = handout.New(handout.Config{Sites: a.store.sites, Salts: a.salts, Now: a.cfg.now, Logger: a.log.Named("salts")})
+	a.keeper = handout.New(handout.Config{Sites: a.store.sites, Salts: a.salts, Keys: a.store.keys, Now: a.cfg.now, Logger: a.log.Named("salts")})
 	a.registry = a.keeper.Holder()
 	a.metrics = ops.NewRegistry()
 	if err := a.openReceiver(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -35,8 +36,14 @@ func (c *CollectConfig) limits() beacon.Limits {
 // counts and the tokens' key do.
 func newIntake(rt *runtime) *beacon.Intake {
 	return beacon.New(beacon.Config{
-		View: rt.known.Load, Enrich: rt.enrich, Log: waitingLog{rt}, ClientIP: clientIP, Trusted: trustedPeer, Logger: rt.log.Named("collect"),
+		View: rt.known.Load, Enrich: rt.enrich, Log: waitingLog{rt}, ClientIP: clientIP, Trusted: trustedPeer, Keys: rt.ingestKey, Logger: rt.log.Named("collect"),
 	})
+}
+
+// ingestKey says for which sites a server may send with a key.
+func (rt *runtime) ingestKey(token string) (beacon.Grant, bool) {
+	allows, ok := rt.known.Load().IngestKey(token, time.Now().UnixMicro())
+	return allows, ok
 }
 
 // enrich makes one event of what a message says.

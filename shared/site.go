@@ -21,6 +21,16 @@ type EdgeState struct {
 	Salts []Salt `json:"salts"`
 	// SigningKey signs the tokens of Umami's protocol (HS256).
 	SigningKey []byte `json:"signing_key"`
+	// Keys are the API keys with which servers may send batches. They are kept
+	// in memory only, as the secrets are, although nobody can use a digest.
+	Keys []IngestKey `json:"keys,omitempty"`
+}
+
+// IngestKey is an API key as those see it who only need to know it again.
+type IngestKey struct {
+	Digest string   `json:"digest"`          // SHA-256 of the token, 64 hexadecimal digits
+	Sites  []string `json:"sites,omitempty"` // site ids; none = every site
+	Until  int64    `json:"until,omitempty"` // µs since 1970; 0 = for ever
 }
 
 // EdgeReport is what an edge may tell while it asks: `POST /v1/edge` with one as

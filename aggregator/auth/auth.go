@@ -316,6 +316,21 @@ func (k *Keys) List() []state.Key {
 	return list
 }
 
+// Ingest returns the keys with which servers may send, for those who take
+// events in elsewhere, and a version that changes with them.
+func (k *Keys) Ingest() (list []shared.IngestKey, version string) {
+	sum := sha256.New()
+	for _, key := range k.List() {
+		who := Principal{scopes: key.Scopes}
+		if k.expired(&key) || !who.May(ScopeIngest) {
+			continue
+		}
+		list = append(list, shared.IngestKey{Digest: key.Hash, Sites: key.Sites, Until: key.ExpiresAt})
+		_, _ = fmt.Fprintln(sum, key.Hash) // a key never changes
+	}
+	return list, hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
 // Revoke ends a key, by its id or the beginning of its token that is shown.
 // Requests that are on their way end as they began.
 func (k *Keys) Revoke(id string) (state.Key, error) {

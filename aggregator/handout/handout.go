@@ -36,10 +36,16 @@ type Sites interface {
 	Changed() <-chan struct{}
 }
 
-// Config is what a Keeper works with. Now and Logger may be left out.
+// Keys are the API keys with which servers may send.
+type Keys interface {
+	Ingest() (list []shared.IngestKey, version string)
+}
+
+// Config is what a Keeper works with. Keys, Now and Logger may be left out.
 type Config struct {
 	Sites  Sites
 	Salts  *salts.Store
+	Keys   Keys
 	Now    func() time.Time
 	Logger *zap.Logger
 }
@@ -53,6 +59,7 @@ type Keeper struct {
 	mu      sync.Mutex
 	state   *shared.EdgeState
 	sites   string    // the registry's version in state
+	keys    string    // the keys' version in state
 	made    time.Time // when the state was looked at last
 	failing bool
 
@@ -100,11 +107,16 @@ func (k *Keeper) Run(ctx context.Context) {
 func (k *Keeper) current() *shared.EdgeState {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	var keys []shared.IngestKey
+	var keysVersion string
+	if k.cfg.Keys != nil {
+		keys, keysVersion = k.cfg.Keys.Ingest()
+	}
 	// A clock that was set back is in a period that nobody made salts for, and
 	// due only once it is where it was. Wall clocks are compared: the monotonic
 	// one does not know.
 	now := k.cfg.Now().Round(0)
-	if k.state != nil && k.sites == k.cfg.Sites.Version() && now.Before(k.cfg.Salts.Due()) && !now.Before(k.made) {
+	if k.state != nil && k.sites == k.cfg.Sites.Version() && k.keys == keysVersion && now.Before(k.cfg.Salts.Due()) && !now.Before(k.made) {
 		return k.state
 	}
 	k.made = now
@@ -118,10 +130,10 @@ func (k *Keeper) current() *shared.EdgeState {
 	}
 	k.failing = err != nil
 	h := k.cfg.Salts.Handout()
-	k.sites = version
-	tag := digest(version, h.Version)
+	k.sites, k.keys = version, keysVersion
+	tag := digest(version, h.Version, keysVersion)
 	if k.state == nil || k.state.Version != tag {
-		k.state = &shared.EdgeState{Version: tag, Sites: list, Salts: h.Salts, SigningKey: h.SigningKey}
+		k.state = &shared.EdgeState{Version: tag, Sites: list, Salts: h.Salts, SigningKey: h.SigningKey, Keys: keys}
 		k.holder.Store(registry.NewView(k.state))
 	}
 	return k.state
@@ -143,7 +155,7 @@ func (k *Keeper) State(allowed []string, have string) (state *shared.EdgeState, 
 	cut := *all
 	cut.Version = version
 	if allowed != nil {
-		cut.Sites, cut.Salts = []shared.SiteConfig{}, []shared.Salt{}
+		cut.Sites, cut.Salts, cut.Keys = []shared.SiteConfig{}, []shared.Salt{}, keysFor(all.Keys, allowed)
 		for _, s := range all.Sites {
 			if slices.Contains(allowed, s.ID) {
 				cut.Sites = append(cut.Sites, s)
@@ -156,6 +168,21 @@ func (k *Keeper) State(allowed []string, have string) (state *shared.EdgeState, 
 		}
 	}
 	return &cut, version
+}
+
+// keysFor are the keys that are of use for some sites, cut to these.
+func keysFor(keys []shared.IngestKey, allowed []string) []shared.IngestKey {
+	var list []shared.IngestKey
+	for _, key := range keys {
+		if len(key.Sites) > 0 {
+			key.Sites = slices.DeleteFunc(slices.Clone(key.Sites), func(id string) bool { return !slices.Contains(allowed, id) })
+			if len(key.Sites) == 0 {
+				continue
+			}
+		}
+		list = append(list, key)
+	}
+	return list
 }
 
 // digest is a short name for a list of texts.

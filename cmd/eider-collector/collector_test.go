@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,6 +161,57 @@ func TestSeveralCollectorsCountAsOne(t *testing.T) {
 		if err := c.Stop(10 * time.Second); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestServersSendToACollector: a key that the aggregator made is known at a
+// collector within moments, for its site and no other, and not once revoked.
+func TestServersSendToACollector(t *testing.T) {
+	r := newRig(t)
+	r.aggregator()
+	r.addSite("example.com")
+	r.addSite("other.example")
+	eider := func(args ...string) string {
+		out, err := programs.Run(filepath.Join(r.bin, "eider"), append(args, "--data", filepath.Join(r.dir, "data"))...)
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	key := regexp.MustCompile(`eider_[0-9a-f]{8}_[A-Za-z0-9_-]+`).FindString(eider("key", "add", "--name", "shop", "--scope", "ingest", "--sites", "example.com"))
+	if key == "" {
+		t.Fatal("no key was printed")
+	}
+	c := r.collector("k")
+	send := func(site string) (status int, body string) {
+		t.Helper()
+		text := fmt.Sprintf(`[{"name":"signup","site":%q,"url":"https://%s/","dedupe_key":"1"}]`, site, site)
+		req, err := http.NewRequest(http.MethodPost, "http://"+c.addr+"/api/events", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+key)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(b)
+	}
+	r.waitFor("the key at the collector", func() bool { status, _ := send("example.com"); return status == http.StatusAccepted })
+	if status, body := send("other.example"); status == http.StatusAccepted && !strings.Contains(body, `"accepted":0`) {
+		t.Errorf("another site: %d %s", status, body)
+	}
+	eider("key", "revoke", key[:len("eider_")+8])
+	r.waitFor("the end of the key", func() bool { status, _ := send("example.com"); return status == http.StatusUnauthorized })
+	kept, err := os.ReadFile(filepath.Join(r.dir, "k", "sites.json"))
+	if err != nil || strings.Contains(string(kept), "digest") {
+		t.Errorf("what the collector keeps: %v\n%s", err, kept)
 	}
 }
 

@@ -114,9 +114,15 @@ func (c *Collector) open() error {
 func (c *Collector) openIntake() {
 	proxies := c.cfg.TrustedProxies
 	c.intake = beacon.New(beacon.Config{
-		View: c.holder.Load, Enrich: c.enricher.Enrich, Log: c.queue, ClientIP: proxies.ClientIP, Trusted: proxies.Trusted,
+		View: c.holder.Load, Enrich: c.enricher.Enrich, Log: c.queue, ClientIP: proxies.ClientIP, Trusted: proxies.Trusted, Keys: c.ingestKey,
 		Unresolved: true, UnknownSite: c.hosts.Seen, Logger: c.log.Named("collect"),
 	})
+}
+
+// ingestKey says for which sites a server may send with a key.
+func (c *Collector) ingestKey(token string) (beacon.Grant, bool) {
+	allows, ok := c.holder.Load().IngestKey(token, time.Now().UnixMicro())
+	return allows, ok
 }
 
 // openSocket listens on the socket, which only its owner and group may open.

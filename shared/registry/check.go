@@ -15,6 +15,7 @@ const (
 	maxSiteLinks    = 10_000
 	maxSaltsPerSite = 8
 	maxSigningKey   = 1 << 10
+	maxKeys         = 1000
 	maxPeriod       = 40 * 24 * 3600 * 1_000_000 // µs; a month, and room
 )
 
@@ -28,6 +29,8 @@ func checkState(s *shared.EdgeState) error {
 		return fmt.Errorf("%d salts for %d sites", len(s.Salts), len(s.Sites))
 	case len(s.SigningKey) > maxSigningKey:
 		return errors.New("a signing key of absurd length")
+	case len(s.Keys) > maxKeys:
+		return fmt.Errorf("%d keys, at most %d", len(s.Keys), maxKeys)
 	}
 	ids := make(map[string]bool, len(s.Sites))
 	for i := range s.Sites {

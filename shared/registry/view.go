@@ -11,6 +11,9 @@
 package registry
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -24,6 +27,7 @@ type View struct {
 	links      map[string]link          // by slug and by UUID
 	salts      map[string][]shared.Salt // by site id
 	signingKey []byte
+	keys       map[[sha256.Size]byte]*shared.IngestKey
 }
 
 // link is a short address and the site that it is of.
@@ -35,7 +39,7 @@ type link struct {
 // NewView makes a view of a state, which it keeps.
 func NewView(s *shared.EdgeState) *View {
 	v := &View{
-		state: s, signingKey: s.SigningKey, links: map[string]link{},
+		state: s, signingKey: s.SigningKey, links: map[string]link{}, keys: map[[sha256.Size]byte]*shared.IngestKey{},
 		names: make(map[string]*shared.SiteConfig, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
 	}
 	for i := range s.Sites {
@@ -48,6 +52,12 @@ func NewView(s *shared.EdgeState) *View {
 		for j := range site.Links {
 			l := &site.Links[j]
 			v.links[l.Slug], v.links[l.UUID] = link{site, l}, link{site, l}
+		}
+	}
+	for i := range s.Keys {
+		var digest [sha256.Size]byte
+		if n, err := hex.Decode(digest[:], []byte(s.Keys[i].Digest)); err == nil && n == len(digest) {
+			v.keys[digest] = &s.Keys[i]
 		}
 	}
 	for _, salt := range s.Salts {
@@ -64,6 +74,17 @@ func (v *View) State() *shared.EdgeState { return v.state }
 
 // SigningKey signs Umami's tokens; empty = none yet.
 func (v *View) SigningKey() []byte { return v.signingKey }
+
+// IngestKey returns for which sites, by their ids, a server may send that shows
+// a token; ok is false if the token is none or over at now, µs since 1970. It is
+// found by its digest, so that the time it takes tells nothing of a right one.
+func (v *View) IngestKey(token string, now int64) (allows func(siteID string) bool, ok bool) {
+	key := v.keys[sha256.Sum256([]byte(token))]
+	if token == "" || key == nil || key.Until != 0 && now >= key.Until {
+		return nil, false
+	}
+	return func(siteID string) bool { return len(key.Sites) == 0 || slices.Contains(key.Sites, siteID) }, true
+}
 
 // Site finds a site by its id, UUID or domain; nil = there is none. Of a
 // domain neither case nor port, trailing dot or leading "www." matter. It does
