@@ -503,7 +503,17 @@ func TestOverrides(t *testing.T) {
 			t.Errorf("%s: is not believed: %+v", what, e)
 		}
 	}
+	// A proxy that says nothing, but does not speak as clients do.
 	d.trusted = true
+	silent := httptest.NewRequest("POST", "/api/send", strings.NewReader(
+		`{"type":"event","payload":{"website":"00000001-9f0d-4a58-8a53-0d6d1f0f7c11","url":"/"`+payload+`}}`))
+	silent.Header.Set("User-Agent", chrome)
+	silent.Header.Set("X-Test-Client", visitor)
+	silent.Proto, silent.ProtoMinor = "HTTP/1.0", 0
+	d.in.At(d.mount).ServeHTTP(httptest.NewRecorder(), silent)
+	if e := d.last(); e.VisitorID == 0 || e.Browser != "Chrome" || e.Time != testNow.UnixMicro() {
+		t.Errorf("through a proxy of HTTP/1.0 anybody is believed: %+v", e)
+	}
 	d.umami(1, fmt.Sprintf(`,"timestamp":%d`, testNow.Add(time.Hour).Unix()))
 	if e := d.last(); e.Time != testNow.UnixMicro() {
 		t.Error("a time of the future is believed")

@@ -70,7 +70,7 @@ func (q *request) enter() bool {
 			}
 		}
 	}
-	s.honoured = s.keyed || q.in.cfg.Trusted != nil && q.in.cfg.Trusted(q.r) && !passedOn(h)
+	s.honoured = s.keyed || q.in.cfg.Trusted != nil && q.in.cfg.Trusted(q.r) && !passedOn(q.r)
 	s.wishes = wishesOf(q.r)
 	return q.mayBring(1)
 }
@@ -92,16 +92,17 @@ func (q *request) mayBring(n int) bool {
 
 // passedOn reports whether a request is a browser's, or was passed on by a
 // proxy. A trusted peer that passes one on vouches for the address that it
-// comes from, not for what its body says.
-func passedOn(h http.Header) bool {
+// comes from, not for what its body says. Some proxies say nothing of it, but
+// speak HTTP/1.0 to what is behind them, as nginx does unless told otherwise.
+func passedOn(r *http.Request) bool {
 	for _, name := range []string{
 		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-Ip", "Origin", "Sec-Fetch-Mode",
 	} {
-		if len(h[name]) > 0 {
+		if len(r.Header[name]) > 0 {
 			return true
 		}
 	}
-	return false
+	return !r.ProtoAtLeast(1, 1)
 }
 
 // wishesOf reads what a request says about being measured.

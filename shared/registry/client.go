@@ -157,6 +157,9 @@ func (c *Client) forget(now int64) {
 	state := *v.state
 	state.Salts = slices.DeleteFunc(slices.Clone(state.Salts), over)
 	c.cfg.Holder.Store(NewView(&state))
+	// Should it be the clock that is wrong, they are asked for again: nothing
+	// that has not changed would bring them back.
+	c.etag, c.taken = "", false
 }
 
 // Status tells how the aggregator was reached last.

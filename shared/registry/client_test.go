@@ -255,6 +255,33 @@ func TestSaltsEndWithoutTheAggregator(t *testing.T) {
 	})
 }
 
+// A clock that was wrong for a moment costs the salts, and its end brings them
+// back, although the aggregator's have not changed.
+func TestSaltsComeBackAfterAWrongClock(t *testing.T) {
+	f := newFarEnd(t)
+	now := time.Now().UnixMicro()
+	f.state.Salts = f.state.Salts[:1]
+	f.state.Salts[0].From, f.state.Salts[0].Until = now-1e9, now+1e9
+	holder := new(Holder)
+	c, err := NewClient(ClientConfig{URL: "https://stats.example/base", Token: f.token, Holder: holder, Transport: prefixed{f}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const year = 365 * 24 * 3600 * 1_000_000
+	for i, at := range []struct {
+		clock int64
+		want  int
+	}{{now, 1}, {now + year, 0}, {now + year, 0}, {now, 1}, {now, 1}} {
+		if err := c.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.forget(at.clock)
+		if n := len(holder.Load().State().Salts); n != at.want {
+			t.Errorf("step %d: %d salts, want %d", i, n, at.want)
+		}
+	}
+}
+
 // While it fails it asks at most once in 15 seconds or so, and at once again
 // after the outage, within the half minute.
 func TestBackoff(t *testing.T) {
