@@ -64,7 +64,7 @@ func TestEndpointsBelowTheScriptsPath(t *testing.T) {
 		{"/e/api/batch", `[{"type":"event","payload":{"website":"` + uuid + `","url":"/c"}}]`, 200, `"processed":1`},
 		{"/e/event", `[{"k":"pageview","l":"00000000000000aa","o":0,"u":"http://example.com/d"}]`, 202, "ok"},
 		{"/e/api/event", `{`, 400, "bad_request"},
-		{"/e/api/events", `[]`, 404, ""}, // servers send to the aggregator, which knows the keys
+		{"/e/api/events", `[]`, 401, "unauthorized"}, // servers show a key
 		{"/elsewhere", ``, 404, "the site itself"},
 	} {
 		resp := e.post(c.path, c.body)
@@ -200,5 +200,29 @@ func TestOverridesBehindATrustedProxy(t *testing.T) {
 	}
 	if len(visitors) != 2 {
 		t.Errorf("%d visitors, want one for each forwarded address", len(visitors))
+	}
+}
+
+// What is excluded does not come back as the script's view.
+func TestExcludedPagesSendNothing(t *testing.T) {
+	e := newEdge(t)
+	e.load(strings.Replace(e.scriptSite(), "script /e", "script /e\n exclude /admin/*", 1))
+	const uuid = "0e5b6a1c-9f0d-4a58-8a53-0d6d1f0f7c11"
+	for path, body := range map[string]string{
+		"/e/api/event": `{"n":"pageview","u":"http://example.com/admin/a#/route","d":"example.com"}`,
+		"/e/api/send":  `{"type":"event","payload":{"website":"` + uuid + `","url":"/admin/b","hostname":"example.com"}}`,
+		"/e/api/batch": `[{"type":"event","payload":{"website":"` + uuid + `","url":"/Admin/c"}},{"type":"event","payload":{"website":"` + uuid + `","url":"/kept"}}]`,
+		"/e/event":     `[{"k":"pageview","l":"00000000000000aa","o":0,"u":"http://example.com/%61dmin/d"},{"k":"event","n":"save","l":"00000000000000aa","o":1,"u":"http://example.com/admin/d"}]`,
+	} {
+		if resp := e.post(path, body); resp.StatusCode >= 300 || resp.Header.Get("X-Eider-Dropped") != "1" {
+			t.Errorf("%s: %d %v %s", path, resp.StatusCode, resp.Header, resp.Header.Get("Test-Body"))
+		}
+	}
+	if ev := e.agg.wait(t, 1); ev[0].Pathname != "/kept" {
+		t.Errorf("%+v", ev[0])
+	}
+	m := e.metrics()
+	if m[`eider_edge_collection_messages_total{outcome="excluded"}`] != 5 || m[`eider_edge_collection_messages_total{outcome="taken"}`] != 1 {
+		t.Errorf("%v", m)
 	}
 }

@@ -66,9 +66,9 @@ func firstText(list ...string) string {
 	return ""
 }
 
-// admit decides whether a message for a site is taken, by everything but the
-// message itself.
-func (q *request) admit(t target, anyOrigin bool) Outcome {
+// admit decides whether a message for a site is taken, by everything but what it
+// says; nil is a link's, or a server's that says what it means.
+func (q *request) admit(t target, m *Message, anyOrigin bool) Outcome {
 	if t.site != nil && !anyOrigin {
 		// What is no page, and may speak for others, has no origin.
 		host := q.pageHost()
@@ -78,11 +78,25 @@ func (q *request) admit(t target, anyOrigin bool) Outcome {
 	}
 	switch t.site.Declines(q.h.mount.Privacy, q.sender.wishes) {
 	case "":
+		if q.excludes(m) {
+			return ExcludedPage
+		}
 		return Taken
 	case shared.ResultPrivacy:
 		return RefusedSignal
 	}
 	return UnknownSite
+}
+
+// excludes reports whether a message is of a page that the place leaves out: one
+// whose request counts as excluded must not come back as the script's view.
+func (q *request) excludes(m *Message) bool {
+	if q.h.mount.Excluded == nil || m == nil || m.Kind == shared.KindOutbound { // the latter's URL may be where it leads
+		return false
+	}
+	l, _ := splitURL(m.URL, false)
+	path, _, _ := strings.Cut(l.path, "#") // a route behind it is the script's
+	return q.h.mount.Excluded(path)
 }
 
 // pageHost is the host of the page that sends. A pixel has no Origin, but a

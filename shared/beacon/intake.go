@@ -122,6 +122,9 @@ type Mount struct {
 	Site func(*http.Request) string
 	// Privacy is what the place asks for beside the registry; nil = nothing.
 	Privacy *shared.Privacy
+	// Excluded reports of which pages, by their decoded paths, nothing is recorded;
+	// nil = there are none.
+	Excluded func(path string) bool
 	// File is the script's name; "" = e.js and script.js.
 	File string
 	// Endpoint is the name of the endpoint that the script sends to; "" = event

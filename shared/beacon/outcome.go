@@ -17,6 +17,7 @@ const (
 	WrongOrigin                  // the page's host is not among the site's allowed domains
 	RefusedSignal                // DNT or GPC, where the site asks not to record then
 	RefusedIDs                   // identify, where the site allows no ids of its own
+	ExcludedPage                 // of a page that the place leaves out
 	Unauthorized                 // no API key, or one that is not for the site
 	NotWritten                   // the log could not be written: told to come back
 	Internal                     // our own code failed on it
@@ -25,8 +26,11 @@ const (
 
 var outcomeNames = [NumOutcomes]string{
 	"taken", "bot", "malformed", "too_large", "rate_limited", "unknown_site", "wrong_origin", "privacy_signal",
-	"ids_not_allowed", "unauthorized", "not_written", "internal",
+	"ids_not_allowed", "excluded", "unauthorized", "not_written", "internal",
 }
+
+// quiet reports whether the sender is told nothing of it: all went well.
+func (o Outcome) quiet() bool { return o == RefusedSignal || o == ExcludedPage }
 
 // String is the outcome as metrics name it.
 func (o Outcome) String() string {

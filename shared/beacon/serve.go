@@ -22,7 +22,7 @@ func (q *request) takeAll(list []Message) (worst Outcome, ok bool) {
 		m := &list[i]
 		t, o := q.resolve(m)
 		if o == Taken {
-			o = q.admit(t, false)
+			o = q.admit(t, m, false)
 		}
 		if o == Taken {
 			if wait := q.in.siteMay(t.name, 1, q.sender.now); wait > 0 {
@@ -219,7 +219,7 @@ func (q *request) countLink(link *shared.Link, site *shared.SiteConfig, kind sha
 		return 0, true
 	}
 	t := target{name: site.ID, site: site, link: link}
-	if o := q.admit(t, true); o != Taken {
+	if o := q.admit(t, nil, true); o != Taken {
 		q.in.counts.add(o, 1)
 		q.dropped()
 		return 0, true
@@ -312,7 +312,7 @@ func (q *request) serverBatch() {
 func (q *request) serverEvent(m *Message, events *[]shared.Event) Outcome {
 	t, o := q.resolve(m)
 	if o == Taken {
-		o = q.admit(t, true)
+		o = q.admit(t, nil, true)
 	}
 	if o != Taken {
 		return o

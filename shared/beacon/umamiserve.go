@@ -49,7 +49,7 @@ func (q *request) umamiMessage(m *Message, err error) {
 	token := q.r.Header.Get(headerCache)
 	answer, o := q.umamiOne(m, &token, events)
 	switch o {
-	case Taken, TakenBot, RefusedIDs, RefusedSignal:
+	case Taken, TakenBot, RefusedIDs, RefusedSignal, ExcludedPage:
 	case TooMany:
 		q.in.counts.add(o, 1)
 		q.fail(o, nil, time.Second)
@@ -63,7 +63,7 @@ func (q *request) umamiMessage(m *Message, err error) {
 		q.unavailable()
 		return
 	}
-	if o == RefusedIDs || o == RefusedSignal {
+	if o == RefusedIDs || o.quiet() {
 		q.in.counts.add(o, 1)
 		q.dropped()
 	}
@@ -84,7 +84,7 @@ func (q *request) umamiOne(m *Message, token *string, events *[]shared.Event) (a
 		m.Tag = firstText(m.Tag, t.link.Slug)
 	}
 	known, current := q.readToken(*token, t)
-	if o = q.admit(t, false); o == RefusedSignal {
+	if o = q.admit(t, m, false); o.quiet() {
 		*token = ""
 		return beepBoop, o
 	} else if o != Taken {
@@ -208,7 +208,7 @@ func (q *request) umamiBatch() {
 		}
 		switch o {
 		case Taken, TakenBot:
-		case RefusedIDs, RefusedSignal:
+		case RefusedIDs, RefusedSignal, ExcludedPage:
 			q.in.counts.add(o, 1)
 			q.dropped()
 		default:
