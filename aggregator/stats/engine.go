@@ -17,6 +17,7 @@ type Engine struct {
 	overviews *flight.Group[*overview]
 	books     *flight.Group[*Books]
 	judged    *flight.Group[unprovenDays]
+	excepted  *flight.Group[*exceptions]
 }
 
 // keptOverviews are for the next tab that opens, and for questions that the
@@ -27,7 +28,7 @@ const keptOverviews = 8
 func NewEngine(db *duck.DB) *Engine {
 	return &Engine{
 		db: db, overviews: flight.New[*overview](keptOverviews), books: flight.New[*Books](keptBooks),
-		judged: flight.New[unprovenDays](keptJudgements),
+		judged: flight.New[unprovenDays](keptJudgements), excepted: flight.New[*exceptions](keptSpans),
 	}
 }
 
@@ -94,7 +95,17 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 			facts.Evidence = 0
 		}
 	}
-	s = resolve(s, facts, judged)
+	var known *exceptions
+	if resolved := facts.Keyed + facts.Loads + facts.Ahead + facts.Trackers; resolved > 0 && !s.raw && !s.now && !s.fill {
+		var err error
+		if known, err = e.exceptions(ctx, list, siteID, &s); err != nil {
+			return err
+		}
+		if len(known.dups.seqs) == 0 {
+			facts.Keyed = 0
+		}
+	}
+	s = resolve(s, facts, judged, known)
 	if err := e.db.Query(ctx, paths, s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}

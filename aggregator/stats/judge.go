@@ -87,10 +87,10 @@ func (e *Engine) findUnproven(ctx context.Context, files []lake.File, r Range, f
 func compileUnproven(r Range, from int64, facts state.Facts) statement {
 	b := &builder{}
 	c := newChart(r, Day)
-	w := &resolver{facts: facts, b: b, near: window(b, r.From, r.To), day: c.sql(b, "epoch_us(time)")}
+	w := &resolver{facts: facts, b: b, from: r.From, to: r.To, day: c.sql(b, "epoch_us(time)")}
 	n := func(v int64) string { return b.arg(v) + "::BIGINT" }
 	w.named()
-	w.add("proof AS (SELECT DISTINCT visitor_id, " + w.day + " AS day FROM named WHERE " + isProof + " AND visitor_id IS NOT NULL AND " + w.near + ")")
+	w.add("proof AS (SELECT DISTINCT visitor_id, " + w.day + " AS day FROM named WHERE " + isProof + " AND visitor_id IS NOT NULL AND " + w.near() + ")")
 	w.add("views AS (SELECT visitor_id, " + w.day + " AS day, count(*) AS views FROM named WHERE kind = 'pageview' AND " + ofProxy +
 		" AND verdict IN ('likely', 'person') AND visitor_id IS NOT NULL AND " + window(b, from, r.To) + " GROUP BY ALL HAVING views > 1)")
 	w.add("judged AS MATERIALIZED (SELECT v.visitor_id AS visitor, v.day AS day, views, p.day IS NOT NULL AS proven FROM views v" +

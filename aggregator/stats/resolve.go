@@ -80,17 +80,19 @@ func plain(f state.Facts) bool {
 
 // resolver writes the definition of counted for one statement.
 type resolver struct {
-	facts  state.Facts
-	judged unprovenDays
-	fill   bool // title or screen size are asked for
-	b      *builder
-	near   string // condition on time: what may matter
-	day    string // local day of a row
-	parts  []string
+	facts    state.Facts
+	judged   unprovenDays
+	known    *exceptions // nil = to be found
+	fill     bool        // title or screen size are asked for
+	b        *builder
+	from, to int64  // when something may matter
+	around   string // the condition that says so
+	day      string // local day of a row
+	parts    []string
 }
 
 // resolve puts the definition of counted before the statement.
-func resolve(s statement, facts state.Facts, judged unprovenDays) statement {
+func resolve(s statement, facts state.Facts, judged unprovenDays, known *exceptions) statement {
 	if s.raw {
 		return s
 	}
@@ -98,17 +100,19 @@ func resolve(s statement, facts state.Facts, judged unprovenDays) statement {
 		s.text = prepend("counted AS NOT MATERIALIZED (SELECT *, "+classOf+" AS class, false AS reclassified FROM events)", s.text)
 		return s
 	}
-	r := &resolver{facts: facts, judged: judged, fill: s.fill, b: &builder{args: s.args}}
+	r := &resolver{facts: facts, judged: judged, known: known, fill: s.fill, b: &builder{args: s.args}}
 	from, to := s.reach()
-	r.near = window(r.b, from, to)
+	r.from, r.to = from, to
 	if facts.Evidence > 0 {
 		c := newChart(Range{Zone: s.zone, From: from, To: to}, Day)
 		r.day = c.sql(r.b, "epoch_us(time)")
 	}
 	r.named()
 	r.duplicates()
-	r.loads()
-	r.trackers()
+	if known == nil {
+		r.loads()
+		r.trackers()
+	}
 	r.unproven()
 	r.counted()
 	s.text, s.args = r.text(s.text), r.b.args
@@ -132,6 +136,15 @@ func prepend(parts, query string) string {
 	return "WITH " + parts + " " + query
 }
 
+// near is the condition on the time of what may matter. It is made when it is
+// first wanted: an argument that nothing refers to is an error.
+func (r *resolver) near() string {
+	if r.around == "" {
+		r.around = window(r.b, r.from, r.to)
+	}
+	return r.around
+}
+
 // text is the query after what was defined.
 func (r *resolver) text(query string) string {
 	text := prepend(strings.Join(r.parts, ", "), query)
@@ -152,7 +165,7 @@ func (r *resolver) named() {
 		return
 	}
 	r.add("links AS MATERIALIZED (SELECT visitor_id AS visitor, min(prev_visitor_id) AS prev FROM events" +
-		" WHERE prev_visitor_id IS NOT NULL AND visitor_id <> prev_visitor_id AND " + r.near + " GROUP BY visitor_id)")
+		" WHERE prev_visitor_id IS NOT NULL AND visitor_id <> prev_visitor_id AND " + r.near() + " GROUP BY visitor_id)")
 	// A circle, which only garbage can be, has no beginning and is left alone.
 	r.add("roots AS (SELECT l.visitor, l.prev AS root FROM links l ANTI JOIN links h ON l.prev = h.visitor" +
 		" UNION ALL SELECT l.visitor, r.root FROM roots r JOIN links l ON l.prev = r.visitor)")
@@ -165,10 +178,14 @@ func (r *resolver) duplicates() {
 	if r.facts.Keyed == 0 {
 		return
 	}
-	r.add("repeated AS (SELECT dedupe_key FROM events WHERE dedupe_key IS NOT NULL AND " + r.near + " GROUP BY dedupe_key HAVING count(*) > 1)")
-	r.add("dups AS MATERIALIZED (SELECT edge, epoch, seq FROM (SELECT edge, epoch, seq, epoch_us(time) AS t," +
+	if r.known != nil {
+		r.add("dups AS MATERIALIZED (" + r.known.dups.sql(r.b) + ")")
+		return
+	}
+	r.add("repeated AS (SELECT dedupe_key FROM events WHERE dedupe_key IS NOT NULL AND " + r.near() + " GROUP BY dedupe_key HAVING count(*) > 1)")
+	r.add("dups AS MATERIALIZED (SELECT edge, epoch, seq, t FROM (SELECT edge, epoch, seq, epoch_us(time) AS t," +
 		" lag(epoch_us(time)) OVER (PARTITION BY dedupe_key ORDER BY time, edge, epoch, seq) AS before" +
-		" FROM events SEMI JOIN repeated USING (dedupe_key) WHERE " + r.near + ") WHERE t - before <= " + r.micros(late) + ")")
+		" FROM events SEMI JOIN repeated USING (dedupe_key) WHERE " + r.near() + ") WHERE t - before <= " + r.micros(late) + ")")
 }
 
 // single is a relation without the rows of dups.
@@ -192,20 +209,20 @@ func (r *resolver) loads() {
 		return
 	}
 	r.add("shown AS (SELECT view_id, min(epoch_us(time)) AS shown_at, arg_min_null(visitor_id, time) AS viewer FROM named" +
-		" WHERE view_id IS NOT NULL AND " + ofProxy + " AND (kind = 'pageview' OR " + isAhead + ") AND " + r.near + " GROUP BY view_id)")
+		" WHERE view_id IS NOT NULL AND " + ofProxy + " AND (kind = 'pageview' OR " + isAhead + ") AND " + r.near() + " GROUP BY view_id)")
 	inTime := "epoch_us(time) BETWEEN shown_at - " + r.micros(early) + " AND shown_at + " + r.micros(late)
 	// One struct is compared field by field: the first row of a load, and what it says.
 	r.add("loads AS MATERIALIZED (SELECT view_id, load, first.t AS t, first.edge AS edge, first.epoch AS epoch, first.seq AS seq," +
 		" first.same AS same, first.screen_size AS screen_size, first.title AS title FROM (SELECT view_id, coalesce(load_id, 0) AS load," +
 		" min({'t': epoch_us(time), 'edge': edge, 'epoch': epoch, 'seq': seq, 'same': visitor_id IS NOT DISTINCT FROM viewer" + r.filling() + "}) AS first" +
-		" FROM " + r.single("named") + " JOIN shown USING (view_id) WHERE " + isLoad + " AND " + r.near + " AND " + inTime + " GROUP BY ALL))")
+		" FROM " + r.single("named") + " JOIN shown USING (view_id) WHERE " + isLoad + " AND " + r.near() + " AND " + inTime + " GROUP BY ALL))")
 	r.add("completing AS MATERIALIZED (SELECT view_id, c.load AS load, c.screen_size AS screen_size, c.title AS title FROM (SELECT view_id," +
 		" min({'t': t, 'load': load, 'screen_size': screen_size, 'title': title}) AS c FROM loads WHERE same GROUP BY view_id))")
 	r.add("activations AS (SELECT view_id, min(greatest(epoch_us(time), shown_at)) AS seen_at FROM named JOIN shown USING (view_id)" +
-		" WHERE kind = 'completion' AND name = 'activation' AND " + r.near + " AND " + inTime + " GROUP BY view_id)")
-	r.add("ahead AS MATERIALIZED (SELECT edge, epoch, seq, view_id, visitor_id, pathname, seen_at FROM named" +
+		" WHERE kind = 'completion' AND name = 'activation' AND " + r.near() + " AND " + inTime + " GROUP BY view_id)")
+	r.add("ahead AS MATERIALIZED (SELECT edge, epoch, seq, epoch_us(time) AS t, view_id, visitor_id, pathname, seen_at FROM named" +
 		" LEFT JOIN activations USING (view_id) LEFT JOIN completing USING (view_id)" +
-		" WHERE " + isAhead + " AND " + r.near + " AND (seen_at IS NOT NULL OR load IS NOT NULL))")
+		" WHERE " + isAhead + " AND " + r.near() + " AND (seen_at IS NOT NULL OR load IS NOT NULL))")
 }
 
 // filling are the fields of a load that fill in what the proxy can't know.
@@ -232,19 +249,19 @@ func (r *resolver) trackers() {
 	if r.hasLoads() {
 		taken = " ANTI JOIN completing USING (view_id)"
 	}
-	free += taken + " WHERE kind = 'pageview' AND " + ofProxy + " AND " + r.near
+	free += taken + " WHERE kind = 'pageview' AND " + ofProxy + " AND " + r.near()
 	if r.hasLoads() {
 		free += " UNION ALL SELECT visitor_id, pathname, seen_at, edge, epoch, seq FROM ahead" + taken + " WHERE seen_at IS NOT NULL"
 	}
 	r.add("trackers AS MATERIALIZED (SELECT visitor_id, pathname, epoch_us(time) AS t, edge, epoch, seq" + r.fillColumns() + " FROM " + r.single("named") +
-		" WHERE " + isTracker + " AND " + r.near + ")")
+		" WHERE " + isTracker + " AND " + r.near() + ")")
 	same := "visitor_id IS NOT DISTINCT FROM who AND pathname IS NOT DISTINCT FROM path"
 	r.add("brackets AS (SELECT *, sum(1 - 2 * closes) OVER (PARTITION BY visitor_id, pathname ORDER BY t, closes, edge, epoch, seq" +
 		" ROWS UNBOUNDED PRECEDING) + closes AS depth FROM (SELECT visitor_id, pathname, t - " + r.micros(trackerAfter) + " AS t, 0 AS closes, edge, epoch, seq" +
 		r.noFill() + " FROM (" + free + ") SEMI JOIN (SELECT DISTINCT visitor_id AS who, pathname AS path FROM trackers) ON " + same +
 		" UNION ALL SELECT visitor_id, pathname, t, 1, edge, epoch, seq" + r.fillNames() + " FROM trackers))")
 	opener := "CASE WHEN lag(closes) OVER turns = 0 AND t - lag(t) OVER turns <= " + r.micros(trackerBefore+trackerAfter) + " THEN "
-	r.add("paired AS MATERIALIZED (SELECT edge, epoch, seq, closes" + r.fillNames() + ", " +
+	r.add("paired AS MATERIALIZED (SELECT edge, epoch, seq, t, closes" + r.fillNames() + ", " +
 		opener + "{'edge': lag(edge) OVER turns, 'epoch': lag(epoch) OVER turns, 'seq': lag(seq) OVER turns} END AS opener FROM brackets" +
 		" WINDOW turns AS (PARTITION BY visitor_id, pathname, depth ORDER BY t, closes, edge, epoch, seq))")
 }
@@ -281,16 +298,8 @@ func (r *resolver) counted() {
 	if r.facts.Keyed > 0 {
 		rows += " AND dedupe_key IS NULL UNION ALL SELECT *, " + classOf + " FROM " + r.single("named") + " WHERE " + plainly + " AND dedupe_key IS NOT NULL"
 	}
-	var kept []string
-	if r.hasLoads() {
-		kept = append(kept, "SELECT edge, epoch, seq, 'cached' AS became FROM loads ANTI JOIN completing USING (view_id, load)",
-			"SELECT edge, epoch, seq, 'activated' FROM ahead")
-	}
-	if r.facts.Trackers > 0 {
-		kept = append(kept, "SELECT edge, epoch, seq, 'script_only' AS became FROM paired WHERE closes = 1 AND opener IS NULL")
-	}
-	if len(kept) > 0 {
-		r.add("kept AS MATERIALIZED (" + strings.Join(kept, " UNION ALL ") + ")")
+	if kept := r.kept(); kept != "" {
+		r.add("kept AS MATERIALIZED (SELECT edge, epoch, seq, became FROM (" + kept + "))")
 		rows += " UNION ALL SELECT * EXCLUDE (became) REPLACE ('pageview' AS kind), became FROM named JOIN kept USING (edge, epoch, seq)" +
 			" WHERE (" + isAhead + " OR " + isLoad + " OR " + isTracker + ")"
 	}
@@ -309,15 +318,34 @@ func (r *resolver) counted() {
 	r.add("counted AS NOT MATERIALIZED (" + rows + ")")
 }
 
+// kept lists the completing rows that count, and as what; "" = there are none.
+func (r *resolver) kept() string {
+	if r.known != nil {
+		if len(r.known.became) == 0 {
+			return ""
+		}
+		return r.known.kept.sql(r.b) + ", unnest(" + r.b.arg(r.known.became) + "::VARCHAR[]) AS became"
+	}
+	var parts []string
+	if r.hasLoads() {
+		parts = append(parts, "SELECT edge, epoch, seq, t, 'cached' AS became FROM loads ANTI JOIN completing USING (view_id, load)",
+			"SELECT edge, epoch, seq, t, 'activated' AS became FROM ahead")
+	}
+	if r.facts.Trackers > 0 {
+		parts = append(parts, "SELECT edge, epoch, seq, t, 'script_only' AS became FROM paired WHERE closes = 1 AND opener IS NULL")
+	}
+	return strings.Join(parts, " UNION ALL ")
+}
+
 // fills defines what completing rows add to the proxy's: title and screen.
 func (r *resolver) fills() {
 	var parts []string
 	if r.hasLoads() {
 		parts = append(parts, "SELECT edge, epoch, seq, c.screen_size AS fill_screen, c.title AS fill_title FROM named n JOIN completing c USING (view_id)"+
-			" WHERE "+ofProxy+" AND (kind = 'pageview' OR "+isAhead+") AND "+r.near)
+			" WHERE "+ofProxy+" AND (kind = 'pageview' OR "+isAhead+") AND "+r.near())
 	}
 	if r.facts.Trackers > 0 {
-		parts = append(parts, "SELECT opener.edge, opener.epoch, opener.seq, screen_size, title FROM paired WHERE opener IS NOT NULL")
+		parts = append(parts, "SELECT opener.edge AS edge, opener.epoch AS epoch, opener.seq AS seq, screen_size AS fill_screen, title AS fill_title FROM paired WHERE opener IS NOT NULL")
 	}
 	r.add("fills AS (" + strings.Join(parts, " UNION ALL ") + ")")
 }

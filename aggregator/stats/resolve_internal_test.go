@@ -310,10 +310,10 @@ func (f *reference) fill() {
 }
 
 // resolvedRows asks for every row of the range as it counts.
-func resolvedRows(t *testing.T, e *Engine, files []lake.File, r Range) map[rowKey]outcome {
+func resolvedRows(t *testing.T, e *Engine, files []lake.File, r Range, fill bool) map[rowKey]outcome {
 	t.Helper()
 	b := &builder{}
-	s := statement{from: r.From, to: r.To, zone: r.Zone, fill: true}
+	s := statement{from: r.From, to: r.To, zone: r.Zone, fill: fill}
 	s.text = "SELECT edge, seq, coalesce(class, ''), coalesce(verdict, ''), coalesce(visitor_id, 0), coalesce(screen_size, '')," +
 		" coalesce(title, ''), reclassified FROM counted WHERE " + window(b, s.from, s.to)
 	s.args = b.args
@@ -505,7 +505,17 @@ func TestResolvedAsWritten(t *testing.T) {
 			first := dateOf(s.first.AddDate(0, 0, s.r.IntN(s.days+2)-1))
 			r := newRange(s.zone, first, first.add(0, 0, s.r.IntN(3)))
 			name := fmt.Sprintf("round %d, %s, %s to %s", round, s.zone, r.First, r.Last)
-			got := resolvedRows(t, e, files, r)
+			got := resolvedRows(t, e, files, r, true)
+			for k, o := range resolvedRows(t, e, files, r, false) { // by lists of exceptions
+				if g, ok := got[k]; !ok || g.class != o.class || g.verdict != o.verdict || g.visitor != o.visitor {
+					t.Fatalf("%s: row %v is %+v with what completes it, else %+v", name, k, g, o)
+				}
+				delete(got, k)
+			}
+			if len(got) > 0 {
+				t.Fatalf("%s: %d rows count only with what completes them: %v", name, len(got), got)
+			}
+			got = resolvedRows(t, e, files, r, true)
 			checkBooks(t, name, e, files, r, s.events, want)
 			for i := range s.events {
 				k := keyOfEvent(&s.events[i])
