@@ -462,12 +462,18 @@ func (s *story) midnights() {
 
 func newStory(seed, round uint64) *story {
 	r := rand.New(rand.NewPCG(seed, round))
-	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"}
+	zones := []string{
+		"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana", "Pacific/Apia", "Pacific/Kiritimati",
+	}
 	zone, err := time.LoadLocation(zones[r.IntN(len(zones))])
 	if err != nil {
 		panic(err)
 	}
-	s := &story{r: r, zone: zone, first: time.Date(2026, pickOf(r, time.March, time.October), 20+r.IntN(10), 0, 0, 0, 0, time.UTC), days: 1 + r.IntN(4)}
+	// The nights in which Europe, Australia and America change their clocks, some
+	// of them at midnight, and the day that Samoa left out.
+	first := pickOf(r, time.Date(2026, pickOf(r, time.March, time.October), 20+r.IntN(10), 0, 0, 0, 0, time.UTC),
+		time.Date(2026, time.March, 6+r.IntN(3), 0, 0, 0, 0, time.UTC), time.Date(2011, time.December, 27+r.IntN(4), 0, 0, 0, 0, time.UTC))
+	s := &story{r: r, zone: zone, first: first, days: 1 + r.IntN(4)}
 	for range 5 + r.IntN(25) {
 		s.view(s.visitor(), s.at())
 	}
