@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -97,6 +98,8 @@ func (l *Local) AddWait(ctx context.Context, events []shared.Event) error {
 	}
 }
 
+var errNotRecorded = errors.New("the events were not recorded")
+
 // record closes a batch, numbers it, and takes it in like one of any edge. The
 // patience of the caller that leads does not decide for the others.
 func (l *Local) record(ctx context.Context, b *localBatch) {
@@ -115,6 +118,7 @@ func (l *Local) record(ctx context.Context, b *localBatch) {
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localPatience)
 	defer cancel()
+	b.err = errNotRecorded // what the others are told should this one panic
 	b.err = l.take(ctx, b)
 }
 

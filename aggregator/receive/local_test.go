@@ -150,3 +150,32 @@ func BenchmarkLocal(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }
+
+// TestLocalPanic: where the caller that records a batch for all panics, nobody
+// is told that it is recorded, and no room is taken for ever.
+func TestLocalPanic(t *testing.T) {
+	l := (*Receiver)(nil).Local("test") // which has nothing to record with
+	const callers = 8
+	told := make(chan any, callers)
+	for range callers {
+		go func() {
+			var err error
+			defer func() {
+				if v := recover(); v != nil {
+					told <- v
+				} else {
+					told <- err
+				}
+			}()
+			err = l.AddWait(t.Context(), []shared.Event{{Site: "example.com"}})
+		}()
+	}
+	for range callers {
+		if <-told == nil {
+			t.Error("a caller is told that its event is recorded")
+		}
+	}
+	if l.waiting != 0 {
+		t.Errorf("%d events wait for ever", l.waiting)
+	}
+}
