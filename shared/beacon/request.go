@@ -152,7 +152,11 @@ func (q *request) body(limit int64, use func(body []byte)) bool {
 	}
 	var err error
 	*buf, err = q.readAll(http.MaxBytesReader(q.w, q.r.Body, limit), (*buf)[:0])
-	if slow {
+	if err != nil {
+		// The server waits for the rest of a body before it answers, unless the
+		// connection ends: for ever, where a sender sends no more.
+		q.w.Header().Set("Connection", "close")
+	} else if slow {
 		_ = rc.SetReadDeadline(time.Time{})
 	}
 	var large *http.MaxBytesError
