@@ -500,7 +500,15 @@ func TestResolvedAsWritten(t *testing.T) {
 		rounds = 4
 	}
 	seen := map[string]int{}
-	for round := range rounds {
+	unseen := func() string { // what nothing was said about yet
+		for _, class := range []string{"recorded", "activated", "cached", "script_only", "reclassified", "carried over"} {
+			if seen[class] == 0 && !testing.Short() {
+				return class
+			}
+		}
+		return ""
+	}
+	for round := uint64(0); round < rounds || unseen() != "" && round < 8*rounds; round++ {
 		s := newStory(seed, round)
 		shuffled := slices.Clone(s.events)
 		s.r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
@@ -540,10 +548,8 @@ func TestResolvedAsWritten(t *testing.T) {
 			}
 		}
 	}
-	for _, class := range []string{"recorded", "activated", "cached", "script_only", "reclassified", "carried over"} {
-		if seen[class] == 0 && !testing.Short() {
-			t.Errorf("no row was ever %s", class)
-		}
+	if class := unseen(); class != "" {
+		t.Errorf("no row was ever %s", class)
 	}
 	t.Logf("%v", seen)
 }
