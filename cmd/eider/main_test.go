@@ -49,7 +49,7 @@ func TestOperatorCommands(t *testing.T) {
 		{[]string{"site", "list", "--json", "--data", data}, `"url": "https://x.example/a?b=c"`, true},
 		{[]string{"site", "edit", "example.com", "--link", "go=nowhere", "--data", data}, "begins with http", false},
 		{[]string{"site", "edit", "example.com", "--link", "", "--data", data}, "is changed", true},
-		{[]string{"site", "edit", "example.com", "--redact", "([", "--data", data}, "can't be read", false},
+		{[]string{"site", "edit", "example.com", "--redact", "([", "--data", data}, "missing closing", false},
 		{[]string{"site", "edit", "nobody.example", "--data", data}, "there is no such site", false},
 		{[]string{"site", "snippet", "shop.example.com", "--data", data}, `<script defer src="/e/e.js" data-site="example.com"></script>`, true},
 		{[]string{"site", "snippet", "example.com", "--at", "https://stats.example.com", "--data", data}, `src="https://stats.example.com/e.js"`, true},

@@ -20,8 +20,9 @@ type Account struct {
 	Sent    Sent
 	Results map[shared.Result]uint64 // requests, by the module's own count
 	// Completions are events without a request of their own: what one request
-	// said of an earlier one.
-	Completions uint64
+	// said of an earlier one, and the sums of requests. Evidence are those of
+	// them that prove a reader.
+	Completions, Evidence uint64
 
 	// Events, by the module's own count.
 	Captured, Stored, Dropped, Rejected, Lost, Queued uint64
@@ -37,6 +38,7 @@ func newAccount(site string, sent Sent, edge edgeBooks) Account {
 	return Account{
 		Site: site, Sent: sent, Results: edge.Results, Captured: edge.Captured, Stored: edge.Stored,
 		Dropped: edge.Dropped, Rejected: edge.Rejected, Lost: edge.Lost, Queued: edge.Queued, Completions: edge.Completions,
+		Evidence: edge.Evidence,
 	}
 }
 

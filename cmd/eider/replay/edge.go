@@ -20,6 +20,7 @@ import (
 type edgeBooks struct {
 	Results     map[shared.Result]uint64 // requests of the site
 	Completions uint64                   // events of the site that have no request of their own
+	Evidence    uint64                   // those of them that prove a reader
 	// Of all sites of the edge.
 	Captured, Stored, Dropped, Rejected, Lost uint64
 	Queued                                    uint64
@@ -29,7 +30,7 @@ type edgeBooks struct {
 // since subtracts what was there before. The queue's length is no counter.
 func (b edgeBooks) since(before edgeBooks) edgeBooks {
 	diff := edgeBooks{
-		Results: map[shared.Result]uint64{}, Queued: b.Queued, Completions: b.Completions - before.Completions,
+		Results: map[shared.Result]uint64{}, Queued: b.Queued, Completions: b.Completions - before.Completions, Evidence: b.Evidence - before.Evidence,
 		Captured: b.Captured - before.Captured, Stored: b.Stored - before.Stored, Dropped: b.Dropped - before.Dropped,
 		Rejected: b.Rejected - before.Rejected, Lost: b.Lost - before.Lost,
 	}
@@ -93,6 +94,9 @@ func readEdge(ctx context.Context, admin, site string) (edgeBooks, error) {
 	for _, m := range families[metricComplete].GetMetric() {
 		if label(m, "site") == site {
 			b.Completions += number(m)
+			if label(m, "completion") == shared.CompletionEvidence {
+				b.Evidence += number(m)
+			}
 		}
 	}
 	for _, m := range families[metricEvents].GetMetric() {

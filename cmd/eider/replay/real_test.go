@@ -104,8 +104,8 @@ func TestRealLog(t *testing.T) {
 	// Who asked for a page and then for a part of one is proved, once. Requests
 	// that were sent at the same time may have come in another order.
 	least, most := evidence(lines)
-	t.Logf("%d rows of evidence; %d readers of the log fetch parts, %d of them after a page", account.Completions, most, least)
-	if got := account.Completions; least == 0 || got < uint64(least*9/10) || got > uint64(most) {
+	t.Logf("%d rows of evidence; %d readers of the log fetch parts, %d of them after a page", account.Evidence, most, least)
+	if got := account.Evidence; least == 0 || got < uint64(least*9/10) || got > uint64(most) {
 		t.Errorf("%d rows of evidence, want %d to %d", got, least, most)
 	}
 	// A judgement by a few words in the user agent must come near.
