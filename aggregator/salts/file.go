@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
 // format is the version of the file; a higher one is refused.
@@ -127,7 +126,6 @@ func save(path string, c *content) error {
 	if err := write(tmp, b); err != nil {
 		return errors.Join(fmt.Errorf("write salts: %w", err), destroy(tmp))
 	}
-	failpoint.Hit("salts.written")
 	return finish(path)
 }
 
@@ -136,7 +134,6 @@ func finish(path string) error {
 	if err := zero(path); err != nil {
 		return err
 	}
-	failpoint.Hit("salts.overwritten")
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return fmt.Errorf("rename salts: %w", err)
 	}
