@@ -14,7 +14,4 @@
 // It refuses to keep the secrets anywhere else: they are in no log, no error,
 // no other store, and so in no backup of one. A file that is lost or damaged is
 // not repaired: identities begin anew, and whoever opens it is told.
-//
-// Steps at which a crash test can end the process: salts.written (the new file
-// is whole beside the old one), salts.overwritten (only the new one is).
 package salts
