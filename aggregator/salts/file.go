@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
 )
 
 // format is the version of the file; a higher one is refused.
