@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/classify"
 	"github.com/eider-analytics/eider/shared/conduct"
@@ -55,8 +53,8 @@ func (c *capture) secFetch() bool {
 // behindUnknownProxy reports whether the request came through a proxy that Caddy
 // was not told about. Behind a CDN that answers styles and images itself, its
 // whole audience would look like one client that reads page after page.
-func behindUnknownProxy(r *http.Request) bool {
-	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+func (c *capture) behindUnknownProxy(r *http.Request) bool {
+	if trustedPeer(c.vars) {
 		return false
 	}
 	for _, name := range []string{"X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip", "Cf-Connecting-Ip", "True-Client-Ip", "Cdn-Loop"} {
@@ -80,10 +78,10 @@ func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Resul
 		UserAgent: c.userAgent, At: signs.At, Path: c.path, Status: q.Status, Result: result, Embedded: q.Signals.Embedded(),
 	}
 	if !h.counted.noEvidence { // where no visitor is to be remembered, the path alone says something
-		seen.Addr = c.client(w.request)
+		seen.Addr = c.client()
 	}
 	c.behavior = h.rt.conduct.Observe(&seen)
-	if c.behavior != "" && behindUnknownProxy(w.request) {
+	if c.behavior != "" && c.behindUnknownProxy(w.request) {
 		seen.Addr = netip.Addr{} // not the client's: only the path counts
 		c.behavior = h.rt.conduct.Observe(&seen)
 	}

@@ -18,6 +18,7 @@ import (
 // and then it never leaves the stack. Its strings are borrowed from the request.
 type asked struct {
 	site    *site
+	vars    map[string]any // Caddy's, of this request; nil = not served by its server
 	counted bool
 	// collects: it is for the script's endpoints, and ours to answer.
 	collects bool
@@ -62,16 +63,27 @@ const seenKey = "eider"
 
 // enter reports whether this is the first of our handlers that the request
 // comes to: nested ones, or one in an error route, count nothing again.
-func enter(r *http.Request) bool {
-	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if !ok {
+func (a *asked) enter(r *http.Request) bool {
+	if a.vars = varsOf(r); a.vars == nil {
 		return true // not served by Caddy's server
 	}
-	if _, seen := vars[seenKey]; seen {
+	if _, seen := a.vars[seenKey]; seen {
 		return false
 	}
-	vars[seenKey] = true
+	a.vars[seenKey] = true
 	return true
+}
+
+// varsOf returns Caddy's vars of a request.
+func varsOf(r *http.Request) map[string]any {
+	vars, _ := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return vars
+}
+
+// trustedPeer is Caddy's own judgement of the other end of the connection.
+func trustedPeer(vars map[string]any) bool {
+	trusted, _ := vars[caddyhttp.TrustedProxyVarKey].(bool)
+	return trusted
 }
 
 // address notes method and URI as the client sent them, before any rewrite.
@@ -110,9 +122,11 @@ func (c *capture) headers(h http.Header) {
 			c.chuaPlatformVersion = v
 		case "Sec-Ch-Ua-Model":
 			c.chuaModel = v
+		case "Accept-Encoding", "Cache-Control", "Connection", "Priority", "Sec-Fetch-User", "Upgrade-Insecure-Requests":
+			// Every browser sends them, and nothing asks for them.
 		default:
-			if !c.wish(name, v) {
-				c.signals.Note(name, v)
+			if !c.signals.Note(name, v) && !c.wish(name, v) {
+				c.where.Note(name, v)
 			}
 		}
 	}
@@ -122,32 +136,32 @@ func (c *capture) headers(h http.Header) {
 func (c *capture) observe(o *shared.Observation, r *http.Request, a answer, headersUnknown bool) {
 	o.Site = c.site.name
 	o.Time = c.started.UnixMicro()
-	o.ClientIP = c.client(r)
+	o.ClientIP = c.client()
 	o.Host, o.Path, o.RawQuery = c.host, c.path, c.rawQuery
 	o.Method, o.Protocol = c.method, r.Proto
 	o.Status, o.ContentType, o.BytesSent = a.status, a.contentType, a.bytes
-	o.TTFBUS, o.CacheStatus = a.ttfb, a.cacheStatus
+	o.TTFBUS = a.ttfb
 	o.UserAgent, o.AcceptLanguage, o.Referer = c.userAgent, c.language, c.referer
 	o.SecFetchSite = c.fetchSite
 	o.CHUA, o.CHUAMobile, o.CHUAPlatform = c.chua, c.chuaMobile, c.chuaPlatform
 	o.CHUAPlatformVer, o.CHUAModel = c.chuaPlatformVersion, c.chuaModel
 	o.HeadersKnown, o.Secure, o.SecFetch = !headersUnknown, r.TLS != nil, c.secFetch()
 	o.BotReason = c.behavior
-	c.tell(o, r)
+	c.tell(o)
 }
 
 // client is the request's address, read once.
-func (c *capture) client(r *http.Request) netip.Addr {
+func (c *capture) client() netip.Addr {
 	if !c.clientIP.IsValid() {
-		c.clientIP = clientIP(r)
+		c.clientIP = clientIP(c.vars)
 	}
 	return c.clientIP
 }
 
 // clientIP is Caddy's own judgement of the client's address, the only one that
 // counts: raw headers can be forged.
-func clientIP(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+func clientIP(vars map[string]any) netip.Addr {
+	text, _ := vars[caddyhttp.ClientIPVarKey].(string)
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.Addr{}
@@ -206,12 +220,10 @@ func cloneText(o *shared.Observation) {
 	var b strings.Builder
 	b.Grow(total)
 	for i := range fields {
-		b.WriteString(*fields[i].text)
-	}
-	all := b.String()
-	for i := range fields {
-		if n := len(*fields[i].text); n > 0 {
-			*fields[i].text, all = all[:n], all[n:]
+		if text := fields[i].text; *text != "" {
+			from := b.Len()
+			b.WriteString(*text)
+			*text = b.String()[from:] // there is room for all: what was written stays in its place
 		}
 	}
 }

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/beacon"
@@ -36,7 +35,9 @@ func (c *CollectConfig) limits() beacon.Limits {
 // counts and the tokens' key do.
 func newIntake(rt *runtime) *beacon.Intake {
 	return beacon.New(beacon.Config{
-		View: rt.known.Load, Enrich: rt.enrich, Log: waitingLog{rt}, ClientIP: clientIP, Trusted: trustedPeer, Keys: rt.ingestKey, Logger: rt.log.Named("collect"),
+		View: rt.known.Load, Enrich: rt.enrich, Log: waitingLog{rt}, Keys: rt.ingestKey, Logger: rt.log.Named("collect"),
+		ClientIP: func(r *http.Request) netip.Addr { return clientIP(varsOf(r)) },
+		Trusted:  func(r *http.Request) bool { return trustedPeer(varsOf(r)) },
 	})
 }
 
@@ -67,12 +68,6 @@ func (l waitingLog) AddWait(ctx context.Context, events []shared.Event) error {
 		return errNotOpen
 	}
 	return q.AddWait(ctx, events)
-}
-
-// trustedPeer is Caddy's own judgement of the other end of the connection.
-func trustedPeer(r *http.Request) bool {
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted
 }
 
 // provisionScript prepares the endpoints below the script's path.

@@ -1,23 +1,20 @@
 package caddymodule
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/evidence"
+	"github.com/eider-analytics/eider/shared/registry"
 )
 
 // otherSite labels requests for hosts that no configuration names.
 const otherSite = "_other"
 
-// resultIndex numbers the closed list of results.
-var resultIndex = func() map[shared.Result]int {
-	index := make(map[shared.Result]int, len(shared.Results))
-	for i, r := range shared.Results {
-		index[r] = i
-	}
-	return index
-}()
+// resultIndex numbers the closed list of results. They are few, and told by
+// their lengths mostly: a table to look them up in takes longer.
+func resultIndex(r shared.Result) int { return slices.Index(shared.Results, r) }
 
 // site is one site's counters. They live as long as the process: a reload
 // finds them again by name.
@@ -28,10 +25,28 @@ type site struct {
 	evidence    atomic.Uint64   // completions of this name
 	activations atomic.Uint64
 	visitors    *evidence.Site // who was shown a page
+	config      atomic.Pointer[siteConfig]
+}
+
+// siteConfig is what one view of the registry says of a site.
+type siteConfig struct {
+	view   *registry.View
+	config *shared.SiteConfig // nil = it does not know the site
+}
+
+// known is what the registry says of the site. It is looked up by name once for
+// each view.
+func (s *site) known(view *registry.View) *shared.SiteConfig {
+	c := s.config.Load()
+	if c == nil || c.view != view {
+		c = &siteConfig{view, view.Site(s.name)}
+		s.config.Store(c)
+	}
+	return c.config
 }
 
 func newSite(name string, m *evidence.Memory) *site {
 	return &site{name: name, results: make([]atomic.Uint64, len(shared.Results)), sums: newSums(), visitors: m.Site(name)}
 }
 
-func (s *site) count(r shared.Result) { s.results[resultIndex[r]].Add(1) }
+func (s *site) count(r shared.Result) { s.results[resultIndex(r)].Add(1) }

@@ -156,7 +156,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // already.
 func (h *Handler) begin(c *asked, r *http.Request) (observe bool) {
 	defer h.guard(c)
-	if !enter(r) {
+	if !c.enter(r) {
 		return false
 	}
 	c.address(r)
@@ -207,6 +207,7 @@ func (h *Handler) finish(w *responseWriter, err error, returned bool) {
 	if w.result.Recorded() {
 		var o shared.Observation
 		c.observe(&o, w.request, a, h.layers.noHeaders)
+		o.CacheStatus = cacheStatus(w.Header())
 		o.Result, o.Kind, o.ViewID = w.result, w.kind, w.viewID
 		cloneText(&o)
 		h.rt.ring.push(&o)

@@ -101,7 +101,7 @@ func (h *Handler) visitor(w *responseWriter) evidence.Visitor {
 		return evidence.Visitor{}
 	}
 	c := &w.capture
-	return c.site.visitors.Visitor(c.client(w.request), c.userAgent, c.started.UnixMicro())
+	return c.site.visitors.Visitor(c.client(), c.userAgent, c.started.UnixMicro())
 }
 
 // complete learns from a page's part what the page was: that a person's
@@ -146,7 +146,7 @@ func (h *Handler) pushCompletion(w *responseWriter, name string, viewID uint64) 
 	c := &w.capture
 	o := shared.Observation{
 		Completion: name, ViewID: viewID, Site: c.site.name, Host: c.host, Time: c.started.UnixMicro(),
-		ClientIP: c.client(w.request), UserAgent: c.userAgent, BytesSent: -1, TTFBUS: -1,
+		ClientIP: c.client(), UserAgent: c.userAgent, BytesSent: -1, TTFBUS: -1,
 		Wishes: c.wishes, Privacy: c.privacy,
 	}
 	cloneText(&o)
@@ -196,12 +196,13 @@ func splitReferer(referer string) (host, target string) {
 // sameHost compares hosts with their ports. A leading "www." makes no other
 // site, as in the registry.
 func sameHost(a, b string) bool {
-	return a != "" && (strings.EqualFold(a, b) || strings.EqualFold(withoutWWW(a), withoutWWW(b)))
+	a, b = withoutWWW(a), withoutWWW(b)
+	return a != "" && len(a) == len(b) && strings.EqualFold(a, b)
 }
 
 func withoutWWW(host string) string {
 	const www = "www."
-	if len(host) > len(www) && strings.EqualFold(host[:len(www)], www) {
+	if len(host) > len(www) && host[len(www)-1] == '.' && strings.EqualFold(host[:len(www)], www) {
 		return host[len(www):]
 	}
 	return host

@@ -150,7 +150,7 @@ func TestWishes(t *testing.T) {
 				return
 			}
 			site := theRuntime(t).site("demo.localhost")
-			if n := site.results[resultIndex[shared.Result(c.want)]].Load(); n != 1 {
+			if n := site.results[resultIndex(shared.Result(c.want))].Load(); n != 1 {
 				t.Errorf("%d requests are %s", n, c.want)
 			}
 			e.stop()

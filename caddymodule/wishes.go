@@ -2,10 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/eider-analytics/eider/shared"
 )
@@ -31,8 +28,8 @@ var presets = func() map[string]*shared.Privacy {
 	return all
 }()
 
-// wish notes a header that says something about being measured, or where the
-// client is, and reports whether it was one.
+// wish notes a header that says something about being measured, and reports
+// whether it was one.
 func (c *capture) wish(name, value string) bool {
 	switch name {
 	case "Dnt":
@@ -42,7 +39,7 @@ func (c *capture) wish(name, value string) bool {
 	case "Cookie":
 		c.wishes.OptOut = c.wishes.OptOut || optedOut(value)
 	default:
-		return c.where.Note(name, value)
+		return false
 	}
 	return true
 }
@@ -67,7 +64,7 @@ func optedOut(cookies string) bool {
 // decline decides whether the request may be recorded, should it turn out to
 // be something to record, and whether with an identity.
 func (c *capture) decline(h *Handler) {
-	site := h.rt.known.Site(c.site.name)
+	site := c.site.known(h.rt.known.Load())
 	c.privacy = h.privacy
 	c.declined = site.Declines(h.privacy, c.wishes)
 	c.anonymous = c.declined != "" || site.WithoutIdentity(h.privacy, c.wishes)
@@ -84,9 +81,9 @@ func (c *capture) permitted(result shared.Result) shared.Result {
 
 // tell adds to an observation of the request what it asks for, and what a
 // trusted proxy says of its place.
-func (c *capture) tell(o *shared.Observation, r *http.Request) {
+func (c *capture) tell(o *shared.Observation) {
 	o.Wishes, o.Privacy = c.wishes, c.privacy
-	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+	if trustedPeer(c.vars) {
 		c.where.Tell(o)
 	}
 }

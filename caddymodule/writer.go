@@ -46,10 +46,6 @@ func (w *responseWriter) WriteHeader(status int) {
 // begun notes the header as it is when it goes out.
 func (w *responseWriter) begun(status int) {
 	w.status = status
-	if w.exchange != nil {
-		// A coarse clock can show no time between two moments; 0 stays unknown.
-		w.firstByte = max(time.Since(w.started), 1)
-	}
 	if v := w.Header()["Content-Type"]; len(v) > 0 {
 		w.contentType = v[0]
 	}
@@ -57,10 +53,18 @@ func (w *responseWriter) begun(status int) {
 
 // settle has the answer judged before its header goes out.
 func (w *responseWriter) settle() {
-	if w.exchange != nil {
-		w.handler.settle(w)
+	if w.exchange == nil {
+		return
+	}
+	w.handler.settle(w)
+	if !w.judged || w.result.Recorded() { // to read a clock costs as much as many a rule
+		w.stamp()
 	}
 }
+
+// stamp notes the time of the first byte. A coarse clock can show no time
+// between two moments; 0 stays unknown.
+func (w *responseWriter) stamp() { w.firstByte = max(time.Since(w.started), 1) }
 
 // Write passes the bytes on.
 func (w *responseWriter) Write(p []byte) (int, error) {
@@ -127,7 +131,6 @@ func (w *responseWriter) FlushError() error {
 type answer struct {
 	status      int
 	contentType string
-	cacheStatus string
 	bytes       int64
 	ttfb        int64 // µs
 }
@@ -144,11 +147,13 @@ func (w *responseWriter) answer(err error, returned bool) answer {
 		return answer{bytes: -1, ttfb: -1}
 	default: // the server completes an answer that nobody began
 		w.begun(http.StatusOK)
+		w.stamp()
 	}
-	return answer{
-		status: w.status, contentType: w.contentType, bytes: w.bytes, ttfb: w.firstByte.Microseconds(),
-		cacheStatus: cacheStatus(w.Header()),
+	a := answer{status: w.status, contentType: w.contentType, bytes: w.bytes, ttfb: -1}
+	if w.firstByte > 0 {
+		a.ttfb = w.firstByte.Microseconds()
 	}
+	return a
 }
 
 // cacheStatus is how a cache between us and the origin names its part.

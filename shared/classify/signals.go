@@ -85,8 +85,8 @@ func ReadSignals(header map[string][]string) Signals {
 }
 
 // Note takes in one header by its canonical name, for callers that walk over
-// the headers themselves. What is no signal is ignored.
-func (s *Signals) Note(name, value string) {
+// the headers themselves, and reports whether it is a signal.
+func (s *Signals) Note(name, value string) bool {
 	switch name {
 	case "Accept":
 		s.Accept = accept(value)
@@ -115,7 +115,10 @@ func (s *Signals) Note(name, value string) {
 		s.Fragment = s.Fragment || !strings.EqualFold(value, "false")
 	case "Turbo-Frame", "Rsc", "Next-Router-State-Tree":
 		s.Fragment = true
+	default:
+		return false
 	}
+	return true
 }
 
 // dest maps the value of Sec-Fetch-Dest. Source: the Fetch standard's list of
@@ -185,16 +188,17 @@ func parseRange(value string) Range {
 // fragmentURI tells parts of pages that a framework asks for by their address:
 // Next.js' data and React server components.
 func fragmentURI(path, query string) bool {
-	if strings.Contains(path, "/_next/data/") {
+	if strings.IndexByte(path, '_') >= 0 && strings.Contains(path, "/_next/data/") {
 		return true
 	}
 	return query != "" && (strings.HasPrefix(query, "_rsc=") || strings.Contains(query, "&_rsc="))
 }
 
-// containsFold is strings.Contains for ASCII in any case; part is lower case.
+// containsFold is strings.Contains for ASCII in any case; part is lower case
+// and begins with a letter.
 func containsFold(s, part string) bool {
 	for i := 0; i+len(part) <= len(s); i++ {
-		if equalFold(s[i:i+len(part)], part) {
+		if s[i]|0x20 == part[0] && equalFold(s[i:i+len(part)], part) {
 			return true
 		}
 	}

@@ -4,20 +4,20 @@ import "strings"
 
 // secrets are what nobody finds a link to: asking for them is enough, whatever
 // the answer, since some sites answer everything with their front page.
-var secrets = []string{
+var secrets = byLetter(
 	"/.env", "/.git/", "/.git", "/.svn/", "/.hg/", "/.aws/", "/.ssh/", "/.htpasswd", "/.htaccess", "/.ds_store", "/.vscode/", "/.idea/",
 	"/.npmrc", "/.dockercfg", "/.docker/", "/.kube/", "/.bash_history", "/id_rsa", "/etc/passwd", "/wp-config.php", "/../",
-}
+)
 
 // machinery are entrances to programs. A site that runs the program answers
 // them; who is told that there is nothing was guessing.
-var machinery = []string{
+var machinery = byLetter(
 	"/wp-login.php", "/wp-admin", "/wp-includes/", "/wp-content/plugins/", "/wp-json/wp/", "/xmlrpc.php", "/wlwmanifest.xml",
 	"/phpinfo.php", "/phpmyadmin", "/pma/", "/adminer.php", "/eval-stdin.php", "/phpunit", "/shell.php", "/wso.php", "/alfa.php", "/c99.php",
 	"/cgi-bin/", "/boaform/", "/hnap1", "/_ignition/", "/actuator/", "/server-status", "/telescope/requests", "/manager/html",
 	"/solr/admin", "/druid/index", "/owa/auth", "/autodiscover/autodiscover", "/ecp/", "/geoserver/", "/jenkins/", "/vendor/",
 	"/administrator/index.php", "/user/register/", "/setup.php", "/backup.zip", "/backup.sql", "/dump.sql", "/config.bak", "/database.sql",
-}
+)
 
 // Probes reports whether a path was asked for by somebody who looks for holes.
 // Servers that are told to go away may answer 400, 403, 404, 405 or 410.
@@ -28,10 +28,10 @@ func Probes(path string, status int) bool {
 			continue
 		}
 		rest := path[i:]
-		if begins(rest, secrets) {
+		if secrets.begin(rest) {
 			return true
 		}
-		if refused && begins(rest, machinery) {
+		if refused && machinery.begin(rest) {
 			return true
 		}
 	}
@@ -41,14 +41,25 @@ func Probes(path string, status int) bool {
 // secret reports whether a path is one that nobody finds a link to.
 func secret(path string) bool { return Probes(path, 200) }
 
-// begins reports whether s begins with one of the list, in any case. The first
-// two bytes spare most comparisons.
-func begins(s string, list []string) bool {
+// letters are beginnings of paths by the byte after their slash, in lower case:
+// there are none for most paths.
+type letters [256][]string
+
+func byLetter(list ...string) *letters {
+	var l letters
+	for _, s := range list {
+		l[s[1]] = append(l[s[1]], s)
+	}
+	return &l
+}
+
+// begin reports whether s begins with one of them, in any case.
+func (l *letters) begin(s string) bool {
 	if len(s) < 4 {
 		return false
 	}
-	for _, l := range list {
-		if lower(s[1]) == l[1] && len(s) >= len(l) && strings.EqualFold(s[:len(l)], l) {
+	for _, b := range l[lower(s[1])] {
+		if len(s) >= len(b) && strings.EqualFold(s[:len(b)], b) {
 			return true
 		}
 	}
