@@ -36,13 +36,14 @@ type aggregator struct {
 	*httptest.Server
 	away atomic.Bool // answers 503
 
-	mu     sync.Mutex
-	known  *shared.EdgeState       // what it says of the sites; nil = it is an old one
-	report map[string]uint64       // unknown hosts
-	events map[string]shared.Event // by epoch and sequence
-	hellos []shared.Hello
-	tokens map[string]int
-	mark   map[shared.Epoch]uint64
+	mu      sync.Mutex
+	known   *shared.EdgeState       // what it says of the sites; nil = it is an old one
+	report  map[string]uint64       // unknown hosts
+	events  map[string]shared.Event // by epoch and sequence
+	hellos  []shared.Hello
+	onHello func() // before it is answered; set before there is an edge
+	tokens  map[string]int
+	mark    map[shared.Epoch]uint64
 }
 
 func newAggregator(t testing.TB) *aggregator {
@@ -56,6 +57,9 @@ func (a *aggregator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.away.Load() {
 		http.Error(w, "away", http.StatusServiceUnavailable)
 		return
+	}
+	if r.URL.Path == shared.PathHello && a.onHello != nil {
+		a.onHello()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

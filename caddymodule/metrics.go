@@ -23,6 +23,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descRequests    = desc("requests_total", "Requests by site and by what became of them; the results sum to the requests.", "site", "result")
 	descCompletions = desc("completions_total", "Events without a request of their own: what one request says of an earlier one.", "site", "completion")
+	descRegistered  = desc("registered", "1 while the site and its identities are known from the aggregator.", "site")
 	descMessages    = desc("collection_messages_total", "Messages of browsers and clients at the collection endpoints, by what became of them.", "outcome")
 	descProps       = desc("collection_dropped_properties_total", "Custom properties over the limits.")
 	descEvents      = desc("events_total", "Events over the life of the queue: captured = stored + dropped + rejected + lost + queued.", "state")
@@ -41,7 +42,7 @@ var (
 )
 
 var descs = []*prometheus.Desc{
-	descRequests, descCompletions, descMessages, descProps, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
+	descRequests, descCompletions, descRegistered, descMessages, descProps, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
 	descRing, descLag, descLastAck, descFailing,
 }
 
@@ -57,7 +58,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
-	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
 	for _, s := range c.rt.allSites() {
 		for i, result := range shared.Results {
 			counter(descRequests, s.results[i].Load(), s.name, string(result))
@@ -65,6 +68,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(descCompletions, s.evidence.Load(), s.name, shared.CompletionEvidence)
 		counter(descCompletions, s.activations.Load(), s.name, shared.CompletionActivation)
 		counter(descCompletions, s.sums.n.Load(), s.name, shared.CompletionRequests)
+		if s != c.rt.other {
+			gauge(descRegistered, oneIf(c.rt.registered(s)), s.name)
+		}
 	}
 	messages := c.rt.intake.Counts()
 	for o := range beacon.NumOutcomes {
@@ -98,6 +104,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descLag, float64(st.Ship.Lag))
 	gauge(descLastAck, unixSeconds(st.Ship.LastAck))
 	gauge(descFailing, oneIf(st.Ship.LastError != ""))
+}
+
+// registered reports whether the aggregator's salt holds for the site. Until
+// then visitors are told apart by the edge's own.
+func (rt *runtime) registered(s *site) bool {
+	config := s.known(rt.known.Load())
+	if config == nil {
+		return false
+	}
+	_, ok := rt.known.Salt(config.ID, time.Now().UnixMicro())
+	return ok
 }
 
 func unixSeconds(t *time.Time) float64 {

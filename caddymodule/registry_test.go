@@ -58,6 +58,20 @@ func theRuntime(t testing.TB) *runtime {
 
 const behindProxy = "servers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\ttrusted_proxies_strict\n\t}"
 
+// A site that the aggregator makes of the hello has its salts right after it:
+// who comes in the first seconds is the same visitor later.
+func TestANewSiteIsKnownRightAfterTheHello(t *testing.T) {
+	e := newEdge(t)
+	e.agg.onHello = func() { e.agg.says("demo.localhost", nil) }
+	began := time.Now()
+	e.load(pageSite)
+	rt := theRuntime(t)
+	eventually(t, "the site and its salt", func() bool { return rt.registered(rt.site("demo.localhost")) })
+	if took := time.Since(began); took > shared.EdgePoll*time.Second*9/10 { // the pace, less its jitter
+		t.Errorf("known after %v: it was asked for only in its turn", took)
+	}
+}
+
 // One salt of the aggregator makes the identity, and it stays in memory.
 func TestIdentitiesUnderTheAggregatorsSalt(t *testing.T) {
 	e := newEdge(t)

@@ -58,11 +58,12 @@ func (rt *runtime) startShipping(to destination, sites []shared.SiteHello, q *wa
 		ask.File = filepath.Join(rt.dir, sitesFile)
 	}
 	var err error
-	s.shipper, err = ship.New(cfg, q)
+	s.asker, err = registry.NewClient(ask)
 	if err != nil {
 		return nil, err
 	}
-	s.asker, err = registry.NewClient(ask)
+	cfg.Greeted = s.asker.AskSoon // sites that were new have their salts now
+	s.shipper, err = ship.New(cfg, q)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (c *Collector) open() error {
 	name, _ := os.Hostname() // for people only
 	if c.shipper, err = ship.New(ship.Config{
 		URL: c.cfg.Aggregator, Token: c.cfg.Token, Name: name, Version: c.cfg.Version, Logger: c.log.Named("ship"),
-		Sites: func() []shared.SiteHello { return *c.sites.Load() },
+		Sites: func() []shared.SiteHello { return *c.sites.Load() }, Greeted: c.client.AskSoon,
 	}, c.queue); err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ type Client struct {
 	log    *zap.Logger
 	client *http.Client
 	target string
+	soon   chan struct{} // holds a token when there may be news
 
 	// Used by the one goroutine that runs.
 	etag   string // of the view that was answered; "" = ask for all of it
@@ -96,7 +97,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	c := &Client{cfg: cfg, log: cfg.Logger, client: newHTTPClient(cfg.Transport), target: base.JoinPath(shared.PathEdge).String()}
+	c := &Client{cfg: cfg, log: cfg.Logger, client: newHTTPClient(cfg.Transport), target: base.JoinPath(shared.PathEdge).String(), soon: make(chan struct{}, 1)}
 	if cfg.File != "" {
 		c.restore()
 	}
@@ -123,6 +124,14 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
+// AskSoon lets the next question be asked at once: there may be news.
+func (c *Client) AskSoon() {
+	select {
+	case c.soon <- struct{}{}:
+	default:
+	}
+}
+
 // Run asks, at once and then every few seconds, until ctx ends, which it
 // returns the reason of.
 func (c *Client) Run(ctx context.Context) error {
@@ -133,6 +142,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
+		case <-c.soon:
 		}
 		err := c.ask(ctx)
 		if ctx.Err() != nil {

@@ -156,6 +156,30 @@ func (p prefixed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.farEnd.RoundTrip(r)
 }
 
+// Whoever knows that there may be news need not wait for the next question.
+func TestNewsCanBeAskedForAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarEnd(t)
+		c, _, _ := start(t, f, nil)
+		synctest.Wait()
+		if len(f.asked) != 1 {
+			t.Fatalf("asked %d times", len(f.asked))
+		}
+		c.AskSoon()
+		c.AskSoon()
+		synctest.Wait()
+		if n := len(f.asked); n != 2 && n != 3 || f.asked[n-1] != f.asked[0] {
+			t.Errorf("asked at %v", f.asked)
+		}
+		n := len(f.asked)
+		time.Sleep(pollEvery / 2)
+		synctest.Wait()
+		if len(f.asked) != n {
+			t.Errorf("asked %d times more in half of the pace", len(f.asked)-n)
+		}
+	})
+}
+
 // A change is known within ten seconds, however often that happens, and an
 // unchanged registry is not sent again.
 func TestChangesAreKnownWithinTenSeconds(t *testing.T) {

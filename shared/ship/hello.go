@@ -42,6 +42,9 @@ func (s *Shipper) hello(ctx context.Context) error {
 		s.ahead.seek(ctx, at)
 	}
 	s.connected(0, nil)
+	if s.cfg.Greeted != nil {
+		s.cfg.Greeted()
+	}
 	return nil
 }
 

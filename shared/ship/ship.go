@@ -44,6 +44,9 @@ type Config struct {
 	Version string // of the software
 	// Sites are those that the edge's configuration names; nil = none.
 	Sites func() []shared.SiteHello
+	// Greeted is called after a hello that was answered: the aggregator may
+	// have made sites of those that it named. nil = nothing is. It must not wait.
+	Greeted func()
 	// CatchUpFloor is the least number of events a second at which a backlog
 	// is delivered; 0 = 20,000. Above it the pace is four times the live rate.
 	CatchUpFloor int

@@ -24,6 +24,7 @@ type edgeBooks struct {
 	// Of all sites of the edge.
 	Captured, Stored, Dropped, Rejected, Lost uint64
 	Queued                                    uint64
+	Registered                                bool // identities are the aggregator's
 	Degraded                                  bool // the queue is not open: what it holds from before is not counted yet
 }
 
@@ -66,6 +67,7 @@ const (
 	metricEvents   = "eider_edge_events_total"
 	metricQueued   = "eider_edge_queued_events"
 	metricDegraded = "eider_edge_queue_degraded"
+	metricKnown    = "eider_edge_registered"
 )
 
 var bookClient = &http.Client{Timeout: 10 * time.Second}
@@ -115,6 +117,9 @@ func readEdge(ctx context.Context, admin, site string) (edgeBooks, error) {
 	}
 	for _, m := range families[metricQueued].GetMetric() {
 		b.Queued += number(m)
+	}
+	for _, m := range families[metricKnown].GetMetric() {
+		b.Registered = b.Registered || label(m, "site") == site && number(m) != 0
 	}
 	for _, m := range families[metricDegraded].GetMetric() {
 		b.Degraded = b.Degraded || number(m) != 0

@@ -70,6 +70,7 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 		return Account{}, err
 	}
 	viewsBefore, unknown := pageviews(ctx, o.Aggregator, o.Site)
+	p.registered(ctx, o.Site)
 
 	s := newSender(o, p.base)
 	shown := make(chan struct{})
@@ -123,6 +124,21 @@ func (p *proxy) opened(ctx context.Context, site string) (books edgeBooks, err e
 		return books, nil // a queue that cannot be opened drops, and says so
 	}
 	return books, err
+}
+
+// greeting is how long the aggregator may take to make the site known.
+const greeting = 3 * time.Second
+
+// registered waits until identities are the aggregator's: visitors that were
+// seen before would be somebody else afterwards. Without an aggregator they
+// stay the edge's, which is no reason not to replay.
+func (p *proxy) registered(ctx context.Context, site string) {
+	ctx, cancel := context.WithTimeout(ctx, greeting)
+	defer cancel()
+	_ = poll(ctx, func() (bool, error) {
+		now, err := readEdge(ctx, p.admin, site)
+		return now.Registered, err
+	})
 }
 
 // drained waits until the edge has shipped everything, or patience ends: the
