@@ -29,7 +29,8 @@ requests on to --origin-listen, trust this machine's X-Forwarded-For
 (trusted_proxies with trusted_proxies_strict), and serve nobody else meanwhile.
 
 The account at the end compares what was sent with the module's metrics and the
-aggregator's API. If the books do not close, the exit code is 1.`,
+aggregator's books (a running Caddy tells its sums of requests at whole minutes,
+and is waited for). If the books do not close, the exit code is 1.`,
 		Example: `  EIDER_EDGE_TOKEN=… eider replay /var/log/apache2/example.com.log.gz --site example.com
   eider replay access.log --rate 200`,
 		Args:          cobra.ExactArgs(1),

@@ -27,7 +27,11 @@ type Account struct {
 	// Events, by the module's own count.
 	Captured, Stored, Dropped, Rejected, Lost, Queued uint64
 
-	Pageviews uint64 // recorded by the proxy, more than before, by the aggregator's API
+	// Earlier are the requests that a running Caddy had counted before: of these
+	// it may tell the aggregator together with those that were sent.
+	Earlier map[shared.Result]uint64
+	// Books are the aggregator's, as they differ from those before.
+	Books Books
 	// Unknown says why the aggregator's side is not known; nil if it is.
 	Unknown error
 	// QueueKept is the folder with what could not be shipped; else empty.
@@ -74,12 +78,33 @@ func (a *Account) Open() (open []string) {
 		add("%d events are still in the queue", a.Queued)
 	}
 	if a.Unknown != nil {
-		add("the aggregator's side is not known: %v", a.Unknown)
-		return open
+		return append(open, fmt.Sprintf("the aggregator's side is not known: %v", a.Unknown))
 	}
-	want := a.Results[shared.ResultPageview]
-	if a.Pageviews > want || a.Pageviews+a.missing() < want {
-		add("the module counted %d page views, the aggregator answers %d", want, a.Pageviews)
+	return append(open, a.openBooks()...)
+}
+
+// openBooks lists what does not add up in the aggregator's books. What is known
+// not to be there may be missing in them; sums of requests may be among it.
+func (a *Account) openBooks() (open []string) {
+	add := func(format string, args ...any) { open = append(open, fmt.Sprintf(format, args...)) }
+	b := &a.Books
+	want, missing := int64(a.Results[shared.ResultPageview]), int64(a.missing())
+	if b.Recorded > want || b.Recorded+missing < want {
+		add("the module counted %d page views, the aggregator answers %d", want, b.Recorded)
+	}
+	if sum := b.Recorded + b.Activated + b.ScriptOnly + b.Cached - b.Reclassified; b.People != sum {
+		add("the aggregator answers %d page views of people, but they are made of %d", b.People, sum)
+	}
+	sum := uint64(0)
+	for _, result := range shared.Results {
+		counted, told := a.Results[result], b.Results[result]
+		if told > counted+a.Earlier[result] || told < counted && missing == 0 {
+			add("the module gave %d requests the result %s, the aggregator answers %d", counted, result, told)
+		}
+		sum += told
+	}
+	if b.Requests != sum {
+		add("the aggregator answers %d requests, but their results sum to %d", b.Requests, sum)
 	}
 	return open
 }
@@ -133,10 +158,31 @@ func (a *Account) Print(w io.Writer) {
 		}
 	}
 	if a.Unknown == nil {
-		_, _ = fmt.Fprintln(w, "\nThe aggregator's API")
-		line("page views", a.Pageviews)
+		a.printBooks(w)
 	}
 	a.printVerdict(w)
+}
+
+func (a *Account) printBooks(w io.Writer) {
+	line := func(name string, n int64) { _, _ = fmt.Fprintf(w, "  %-28s %9d\n", name, n) }
+	b := &a.Books
+	_, _ = fmt.Fprintln(w, "\nThe aggregator's books")
+	line("requests", int64(b.Requests))
+	line("page views recorded", b.Recorded)
+	for _, part := range []struct {
+		name string
+		n    int64
+	}{
+		{"+ fetched ahead, and seen", b.Activated},
+		{"+ known to scripts alone", b.ScriptOnly},
+		{"+ from caches", b.Cached},
+		{"- of bots, as it turned out", b.Reclassified},
+	} {
+		if part.n != 0 {
+			line(part.name, part.n)
+		}
+	}
+	line("page views of people", b.People)
 }
 
 func (a *Account) printVerdict(w io.Writer) {

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/eider-analytics/eider/shared"
 )
 
 // siteID asks the aggregator what it calls the site; empty = it does not know
@@ -32,26 +34,72 @@ func siteID(ctx context.Context, aggregator, site string) (string, error) {
 	return "", nil
 }
 
-// pageviews asks the aggregator's API for all page views of people that the
-// proxy recorded for the site. What is learnt later of whose they were, and
-// takes some out of the reports, is no loss on the way.
-func pageviews(ctx context.Context, aggregator, site string) (uint64, error) {
+// Books are a site's books as the aggregator's API has them.
+type Books struct {
+	Requests uint64
+	Results  map[shared.Result]uint64
+	// What the page views of people are made of: recorded by the proxy, fetched
+	// ahead and seen, known to a script alone, from a cache, less those of
+	// visitors that turned out to be bots.
+	Recorded, Activated, ScriptOnly, Cached, Reclassified, People int64
+}
+
+// since subtracts what was there before. Views may be fewer than before: what
+// is learnt of a visitor's day holds for its earlier views, too.
+func (b Books) since(before Books) Books {
+	diff := Books{
+		Requests: b.Requests - before.Requests, Results: map[shared.Result]uint64{},
+		Recorded: b.Recorded - before.Recorded, Activated: b.Activated - before.Activated, ScriptOnly: b.ScriptOnly - before.ScriptOnly,
+		Cached: b.Cached - before.Cached, Reclassified: b.Reclassified - before.Reclassified, People: b.People - before.People,
+	}
+	for result, n := range b.Results {
+		if n -= before.Results[result]; n > 0 {
+			diff.Results[result] = n
+		}
+	}
+	return diff
+}
+
+// has reports whether every request that an edge counted is in the books, by
+// its result.
+func (b Books) has(results map[shared.Result]uint64) bool {
+	for result, n := range results {
+		if b.Results[result] < n {
+			return false
+		}
+	}
+	return true
+}
+
+// readBooks asks the aggregator's API for all that it knows of the site.
+func readBooks(ctx context.Context, aggregator, site string) (Books, error) {
 	id, err := siteID(ctx, aggregator, site)
 	if err != nil || id == "" {
-		return 0, err
+		return Books{}, err
 	}
 	body, err := get(ctx, aggregator+"/api/stats/accounting?"+url.Values{"site_id": {id}, "period": {"all"}}.Encode())
 	if err != nil {
-		return 0, fmt.Errorf("ask the aggregator for page views: %w", err)
+		return Books{}, fmt.Errorf("ask the aggregator for its books: %w", err)
 	}
 	defer func() { _ = body.Close() }()
-	var books struct {
+	var answer struct {
+		Requests  uint64                   `json:"requests"` // null, which is 0 here: no edge has told any
+		Results   map[shared.Result]uint64 `json:"results"`
 		Pageviews struct {
-			Recorded uint64 `json:"recorded"`
+			Recorded     int64 `json:"recorded"`
+			Activated    int64 `json:"activated"`
+			ScriptOnly   int64 `json:"script_only"`
+			Cached       int64 `json:"cached"`
+			Reclassified int64 `json:"reclassified"`
+			People       int64 `json:"people"`
 		} `json:"pageviews"`
 	}
-	if err := json.NewDecoder(body).Decode(&books); err != nil {
-		return 0, fmt.Errorf("ask the aggregator for page views: %w", err)
+	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+		return Books{}, fmt.Errorf("ask the aggregator for its books: %w", err)
 	}
-	return books.Pageviews.Recorded, nil
+	v := answer.Pageviews
+	return Books{
+		Requests: answer.Requests, Results: answer.Results, Recorded: v.Recorded, Activated: v.Activated, ScriptOnly: v.ScriptOnly,
+		Cached: v.Cached, Reclassified: v.Reclassified, People: v.People,
+	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eider-analytics/eider/internal/child"
 	"github.com/eider-analytics/eider/internal/programs"
@@ -60,9 +61,12 @@ func (l testLog) Write(b []byte) (int, error) {
 }
 
 // TestRealLog sends a real day of a real site through everything that is real,
-// and compares the outcome with a count made from the log alone.
+// and compares the outcome, the module's and the aggregator's, with a count made
+// from the log alone.
 func TestRealLog(t *testing.T) {
+	t.Parallel()
 	lines := sampleLines(t)
+	oneDay()
 	o := installation(t)
 	o.Log = sample
 	account, err := Run(t.Context(), o, testLog{t})
@@ -77,10 +81,6 @@ func TestRealLog(t *testing.T) {
 		t.Errorf("answered %d, with a result %d, missing %d; want 10000, 10000, 0",
 			account.Sent.Answered, account.Requests(), account.missing())
 	}
-	if views := account.Results[shared.ResultPageview]; views == 0 || account.Pageviews != views {
-		t.Errorf("%d page views counted, %d answered", views, account.Pageviews)
-	}
-
 	// With the same judgement of who is a bot, each result must agree to the request.
 	want := map[shared.Result]uint64{}
 	bots, naiveBots := 0, 0
@@ -100,7 +100,11 @@ func TestRealLog(t *testing.T) {
 		if got := account.Results[result]; got != want[result] {
 			t.Errorf("%s: the module counted %d, the log has %d", result, got, want[result])
 		}
+		if got := account.Books.Results[result]; got != want[result] {
+			t.Errorf("%s: the aggregator answers %d, the log has %d", result, got, want[result])
+		}
 	}
+	compareViews(t, &account.Books, lines, int64(want[shared.ResultPageview]))
 	// Who asked for a page and then for a part of one is proved, once. Requests
 	// that were sent at the same time may have come in another order.
 	least, most := evidence(lines)
@@ -121,25 +125,27 @@ func TestSecondReplayCountsAgain(t *testing.T) {
 	o := installation(t)
 	o.Log, o.Limit, o.Rate = sample, 150, 1000
 	o.Queue = filepath.Join(t.TempDir(), "queue")
-	var views [2]uint64
+	var views [2]int64
 	for i := range views {
 		account, err := Run(t.Context(), o, testLog{t})
 		if err = errors.Join(err, account.Err()); err != nil {
 			t.Fatal(err)
 		}
-		views[i] = account.Pageviews
+		views[i] = account.Books.Recorded
 	}
 	if views[0] == 0 || views[0] != views[1] {
 		t.Errorf("page views %v, want the same twice", views)
 	}
-	all, err := pageviews(t.Context(), o.Aggregator, site)
-	if err != nil || all != views[0]+views[1] {
-		t.Errorf("the aggregator has %d (%v), want %d", all, err, views[0]+views[1])
+	all, err := readBooks(t.Context(), o.Aggregator, site)
+	if err != nil || all.Recorded != views[0]+views[1] || all.Requests != 300 {
+		t.Errorf("the aggregator has %+v (%v), want %d page views of 300 requests", all, err, views[0]+views[1])
 	}
 }
 
-// TestThroughARunningCaddy leaves a Caddy that it did not start as it was.
+// TestThroughARunningCaddy leaves a Caddy that it did not start as it was, and
+// waits for the minute at which it tells its sums.
 func TestThroughARunningCaddy(t *testing.T) {
+	t.Parallel()
 	o := installation(t)
 	address, err := child.FreeAddress()
 	if err != nil {
@@ -160,8 +166,8 @@ func TestThroughARunningCaddy(t *testing.T) {
 	if err = errors.Join(err, account.Err()); err != nil {
 		t.Fatal(err)
 	}
-	if account.Requests() != 200 {
-		t.Errorf("%d requests, want 200", account.Requests())
+	if account.Requests() != 200 || account.Books.Requests != 200 {
+		t.Errorf("%d requests, the aggregator has %d, want 200", account.Requests(), account.Books.Requests)
 	}
 	select {
 	case <-running.server.Done():
@@ -287,10 +293,16 @@ var (
 	naiveOwn  = regexp.MustCompile(`(?i)^https?://(www\.)?semicomplete\.com(/|$)`)
 )
 
-// evidence counts the readers who ask for a page and for a part of one: in this
-// order, and in any.
-func evidence(lines []logLine) (inOrder, anyOrder int) {
-	type reader struct{ view, part, proved bool }
+// reader is what one client, by address and user agent, did in the log.
+type reader struct {
+	views        int
+	page, part   bool
+	proved       bool // a part was asked for after a page
+	provedAnyhow bool // in whichever order
+}
+
+// readersOf are those that no list knows for a bot.
+func readersOf(lines []logLine) map[string]*reader {
 	readers := map[string]*reader{}
 	for _, l := range lines {
 		if _, bot := enrich.Bot(l.userAgent); bot {
@@ -302,21 +314,89 @@ func evidence(lines []logLine) (inOrder, anyOrder int) {
 			readers[l.address+" "+l.userAgent] = r
 		}
 		switch l.result() {
-		case shared.ResultPageview, shared.ResultError:
-			r.view = true
+		case shared.ResultPageview:
+			r.page = true
+			r.views++
+		case shared.ResultError:
+			r.page = true
 		case shared.ResultAsset:
 			if naivePart.MatchString(l.path) && naiveOwn.MatchString(l.referer) {
-				r.part, r.proved = true, r.proved || r.view
+				r.part, r.proved = true, r.proved || r.page
 			}
 		}
+		r.provedAnyhow = r.page && r.part
 	}
-	for _, r := range readers {
+	return readers
+}
+
+// evidence counts the readers who ask for a page and for a part of one: in this
+// order, and in any.
+func evidence(lines []logLine) (inOrder, anyOrder int) {
+	for _, r := range readersOf(lines) {
 		if r.proved {
 			inOrder++
 		}
-		if r.view && r.part {
+		if r.provedAnyhow {
 			anyOrder++
 		}
 	}
 	return inOrder, anyOrder
+}
+
+// unproven counts the page views of readers who took three pages and no part of
+// one, where that says something: of those with two pages, at least 20, a third
+// is proved. Requests that were sent at the same time may have come in another
+// order, so there is a least and a most.
+func unproven(lines []logLine) (least, most int64) {
+	judged, proved := 0, 0
+	for _, r := range readersOf(lines) {
+		if r.views < 2 {
+			continue
+		}
+		judged++
+		if r.proved {
+			proved++
+		}
+		if r.views < 3 {
+			continue
+		}
+		if !r.proved {
+			most += int64(r.views)
+		}
+		if !r.provedAnyhow {
+			least += int64(r.views)
+		}
+	}
+	if judged < 20 || 3*proved < judged {
+		return 0, 0
+	}
+	return least, most
+}
+
+// compareViews holds each term of the page views against the log's.
+func compareViews(t *testing.T, b *Books, lines []logLine, recorded int64) {
+	t.Helper()
+	if b.Requests != uint64(len(lines)) || recorded == 0 || b.Recorded != recorded {
+		t.Errorf("the aggregator answers %d requests and %d recorded page views, the log has %d and %d", b.Requests, b.Recorded, len(lines), recorded)
+	}
+	if b.Activated != 0 || b.ScriptOnly != 0 || b.Cached != 0 {
+		t.Errorf("nothing was fetched ahead, no script ran: %+v", b)
+	}
+	least, most := unproven(lines)
+	t.Logf("%d page views are of readers without parts; %d to %d in the log", b.Reclassified, least, most)
+	if least == 0 || b.Reclassified < least || b.Reclassified > most {
+		t.Errorf("%d page views are reclassified, want %d to %d", b.Reclassified, least, most)
+	}
+	if b.People != recorded-b.Reclassified {
+		t.Errorf("%d page views of people, want %d recorded less %d", b.People, recorded, b.Reclassified)
+	}
+}
+
+// oneDay waits for midnight if it is near: whom the want of parts speaks
+// against is a matter of the day.
+func oneDay() {
+	const near = 2 * time.Minute
+	if left := time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)); left < near {
+		time.Sleep(left)
+	}
 }

@@ -315,28 +315,46 @@ eider_edge_queued_events 3
 
 func TestAccount(t *testing.T) {
 	good := func() Account {
+		results := func() map[shared.Result]uint64 {
+			return map[shared.Result]uint64{shared.ResultPageview: 4, shared.ResultBot: 2, shared.ResultAsset: 4}
+		}
 		return Account{
-			Site: "site.example", Sent: Sent{Answered: 10}, Captured: 6, Stored: 6, Pageviews: 4,
-			Results: map[shared.Result]uint64{shared.ResultPageview: 4, shared.ResultBot: 2, shared.ResultAsset: 4},
+			Site: "site.example", Sent: Sent{Answered: 10}, Captured: 6, Stored: 6, Results: results(), Earlier: map[shared.Result]uint64{shared.ResultFeed: 1},
+			Books: Books{Requests: 10, Results: results(), Recorded: 4, Activated: 3, ScriptOnly: 2, Cached: 2, Reclassified: 1, People: 10},
 		}
 	}
 	for name, tc := range map[string]struct {
 		change func(*Account)
 		open   string
 	}{
-		"all is well":         {func(*Account) {}, ""},
-		"a drop is counted":   {func(a *Account) { a.Stored, a.Dropped, a.Pageviews = 5, 1, 3 }, ""},
-		"a result too few":    {func(a *Account) { a.Sent.Answered++ }, "11 requests were answered"},
-		"a result too many":   {func(a *Account) { a.Sent.Answered-- }, "9 requests were answered"},
-		"not captured":        {func(a *Account) { a.Captured, a.Stored = 5, 5 }, "6 requests are to be recorded, and 0 completions"},
-		"vanished":            {func(a *Account) { a.Stored-- }, "captured 6 is not"},
-		"on its way":          {func(a *Account) { a.Stored, a.Queued = 5, 1 }, "1 events are still in the queue"},
-		"a view too few":      {func(a *Account) { a.Pageviews-- }, "the aggregator answers 3"},
-		"a view twice":        {func(a *Account) { a.Pageviews++ }, "the aggregator answers 5"},
+		"all is well":       {func(*Account) {}, ""},
+		"a drop is counted": {func(a *Account) { a.Stored, a.Dropped, a.Books.Recorded, a.Books.People = 5, 1, 3, 9 }, ""},
+		"a result too few":  {func(a *Account) { a.Sent.Answered++ }, "11 requests were answered"},
+		"a result too many": {func(a *Account) { a.Sent.Answered-- }, "9 requests were answered"},
+		"not captured":      {func(a *Account) { a.Captured, a.Stored = 5, 5 }, "6 requests are to be recorded, and 0 completions"},
+		"vanished":          {func(a *Account) { a.Stored-- }, "captured 6 is not"},
+		"on its way":        {func(a *Account) { a.Stored, a.Queued = 5, 1 }, "1 events are still in the queue"},
+		"a view too few":    {func(a *Account) { a.Books.Recorded-- }, "the aggregator answers 3"},
+		"a view twice":      {func(a *Account) { a.Books.Recorded++ }, "the aggregator answers 5"},
+		"people too many":   {func(a *Account) { a.Books.People++ }, "11 page views of people, but they are made of 10"},
+		"told too few": {
+			func(a *Account) { a.Books.Results[shared.ResultAsset]--; a.Books.Requests-- },
+			"4 requests the result asset, the aggregator answers 3",
+		},
+		"told too many": {
+			func(a *Account) { a.Books.Results[shared.ResultBot]++; a.Books.Requests++ },
+			"2 requests the result bot, the aggregator answers 3",
+		},
+		"told of earlier":   {func(a *Account) { a.Books.Results[shared.ResultFeed]++; a.Books.Requests++ }, ""},
+		"told of none":      {func(a *Account) { a.Books.Requests, a.Books.Results = 0, nil }, "the result pageview, the aggregator answers 0"},
+		"sums that are not": {func(a *Account) { a.Books.Requests++ }, "11 requests, but their results sum to 10"},
+		"a drop of sums": {func(a *Account) {
+			a.Stored, a.Dropped, a.Books.Results[shared.ResultAsset], a.Books.Requests = 5, 1, 0, 6
+		}, ""},
 		"altered":             {func(a *Account) { a.Sent.Altered = 1 }, "altered"},
 		"no answer":           {func(a *Account) { a.Sent.Failed = 1 }, "no complete answer"},
 		"aggregator is away":  {func(a *Account) { a.Unknown = errors.New("connection refused") }, "connection refused"},
-		"a drop hides no two": {func(a *Account) { a.Stored, a.Dropped, a.Pageviews = 5, 1, 2 }, "the aggregator answers 2"},
+		"a drop hides no two": {func(a *Account) { a.Stored, a.Dropped, a.Books.Recorded, a.Books.People = 5, 1, 2, 8 }, "the aggregator answers 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := good()
@@ -367,27 +385,30 @@ func TestProgressLines(t *testing.T) {
 
 // TestSilentAggregatorIsUnknown: no answer is not an answer of 0.
 func TestSilentAggregatorIsUnknown(t *testing.T) {
-	views := 7
+	views, assets := 7, 20
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/sites" {
 			_, _ = w.Write([]byte(`[{"site_id":"s","domains":["Site.example"]}]`))
 			return
 		}
-		_, _ = fmt.Fprintf(w, `{"pageviews":{"recorded":%d}}`, views)
+		_, _ = fmt.Fprintf(w, `{"requests":%d,"results":{"asset":%d},"pageviews":{"recorded":%d,"people":%d}}`, assets, assets, views, views)
 	}))
 	defer server.Close()
 	o := options()
-	o.Aggregator, o.Patience = server.URL, 300*time.Millisecond
-	edge := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 9}}
-	if got, err := settled(t.Context(), o, 5, edge); got != 2 || err != nil {
-		t.Errorf("got %d, %v; want the 2 that there are, for the account to compare", got, err)
+	o.Aggregator = server.URL
+	const patience = 300 * time.Millisecond
+	before := Books{Requests: 10, Results: map[shared.Result]uint64{shared.ResultAsset: 10}, Recorded: 5, People: 5}
+	edge := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 9, shared.ResultAsset: 11}}
+	if got, err := settled(t.Context(), o, patience, before, edge); got.Recorded != 2 || got.Requests != 10 || err != nil {
+		t.Errorf("got %+v, %v; want what there is, for the account to compare", got, err)
 	}
-	views = 14
-	if got, err := settled(t.Context(), o, 5, edge); got != 9 || err != nil {
-		t.Errorf("got %d, %v; want 9", got, err)
+	views, assets = 14, 21
+	delete(edge.Results, shared.ResultPageview)
+	if got, err := settled(t.Context(), o, patience, before, edge); got.Recorded != 9 || got.People != 9 || got.Results[shared.ResultAsset] != 11 || err != nil {
+		t.Errorf("got %+v, %v; want 9 views and 11 requests", got, err)
 	}
 	server.Close()
-	if got, err := settled(t.Context(), o, 5, edge); err == nil {
-		t.Errorf("got %d without an error from nobody", got)
+	if got, err := settled(t.Context(), o, patience, before, edge); err == nil {
+		t.Errorf("got %+v without an error from nobody", got)
 	}
 }

@@ -69,7 +69,7 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 	if err != nil {
 		return Account{}, err
 	}
-	viewsBefore, unknown := pageviews(ctx, o.Aggregator, o.Site)
+	booksBefore, unknown := readBooks(ctx, o.Aggregator, o.Site)
 	p.registered(ctx, o.Site)
 
 	s := newSender(o, p.base)
@@ -87,7 +87,7 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 	// The books are closed for what was sent, also after an interruption.
 	ctx = context.WithoutCancel(ctx)
 	waiting := time.AfterFunc(2*time.Second, func() {
-		_, _ = fmt.Fprintf(w, "waiting until everything has arrived, for %s at most\n", 2*o.Patience)
+		_, _ = fmt.Fprintf(w, "waiting until everything has arrived, for %s at most\n", o.Patience+p.patience(o))
 	})
 	defer waiting.Stop()
 	edge, err := p.drained(ctx, o, before)
@@ -95,8 +95,13 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 		return Account{}, errors.Join(sendErr, err)
 	}
 	account := newAccount(o.Site, sent, edge)
+	account.Earlier = before.Results
+	// A Caddy tells its sums of requests at whole minutes, and when it stops.
+	if p.server != nil {
+		sendErr = errors.Join(sendErr, p.server.Stop(grace))
+	}
 	if account.Unknown = unknown; unknown == nil {
-		account.Pageviews, account.Unknown = settled(ctx, o, viewsBefore, edge)
+		account.Books, account.Unknown = settled(ctx, o, p.patience(o), booksBefore, edge)
 	}
 	if account.Queued > 0 && p.dir != "" {
 		account.QueueKept = o.Queue
@@ -161,28 +166,37 @@ func (p *proxy) drained(ctx context.Context, o *Options, before edgeBooks) (edge
 	return last, err
 }
 
-// settled waits until the aggregator answers with as many page views as were
-// counted, less what is known not to be there, or patience ends. It is an error
-// if there was no answer at all.
-func settled(ctx context.Context, o *Options, before uint64, edge edgeBooks) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Patience)
+// patience is for the aggregator to answer with everything. A running Caddy may
+// wait two minutes after its start before it tells its sums of requests.
+func (p *proxy) patience(o *Options) time.Duration {
+	if p.server == nil {
+		return 2*time.Minute + o.Patience
+	}
+	return o.Patience
+}
+
+// settled waits until the aggregator answers with as many page views and
+// requests as were counted, less what is known not to be there, or patience
+// ends. It is an error if there was no answer at all.
+func settled(ctx context.Context, o *Options, patience time.Duration, before Books, edge edgeBooks) (Books, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	want := edge.Results[shared.ResultPageview]
-	missing := edge.Dropped + edge.Rejected + edge.Lost + edge.Queued
-	var views uint64
+	want := int64(edge.Results[shared.ResultPageview])
+	missing := int64(edge.Dropped + edge.Rejected + edge.Lost + edge.Queued)
+	var books Books
 	answered := false
 	err := poll(ctx, func() (bool, error) {
-		now, err := pageviews(ctx, o.Aggregator, o.Site)
+		now, err := readBooks(ctx, o.Aggregator, o.Site)
 		if err != nil {
 			return false, err
 		}
-		views, answered = now-before, true
-		return views+missing >= want, nil
+		books, answered = now.since(before), true
+		return books.Recorded+missing >= want && books.has(edge.Results), nil
 	})
 	if answered && errors.Is(err, context.DeadlineExceeded) {
 		err = nil // the account compares
 	}
-	return views, err
+	return books, err
 }
 
 // poll calls check until it says that it is done, fails, or ctx ends. The
