@@ -97,8 +97,9 @@ bench: build ## run the Go benchmarks (BENCH, COUNT), the CPU-per-request, the b
 	go run ./bench/beacon -eider bin/eider | tee bench/results/beacon-$(VERSION).txt
 	go run ./bench/ingest -eider bin/eider | tee bench/results/ingest-$(VERSION).txt
 
-bots: caddy browser ## drive labelled traffic through bin/caddy, print who was taken for whom
-	go run ./bench/bots -caddy bin/caddy
+bots: caddy browser ## drive labelled traffic through bin/caddy and bin/eider, print who was taken for whom
+	go build -o bin/eider ./cmd/eider
+	go run ./bench/bots -caddy bin/caddy -eider bin/eider
 
 golden: ## write the golden files anew (look at the difference before you commit it)
 	@git grep --untracked -lE 'flag\.Bool\("update"' -- '*_test.go' | xargs -rn1 dirname | sort -u | while read -r dir; do \

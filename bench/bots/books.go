@@ -18,8 +18,9 @@ import (
 // hits counts what reached the origin, by host: the number of requests that
 // nobody of ours has counted.
 type hits struct {
-	mu sync.Mutex
-	by map[string]int
+	mu    sync.Mutex
+	by    map[string]int
+	kinds map[string]map[string]int // by host, and by what the site has there
 }
 
 func (h *hits) count(host string) {
@@ -27,6 +28,43 @@ func (h *hits) count(host string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.by[name]++
+}
+
+// What a request asks the site for.
+const (
+	aPage  = "page"
+	aPart  = "part"
+	aFeed  = "feed"
+	aMiss  = "miss"
+	aMoved = "moved"
+)
+
+func (h *hits) sort(host, path string) {
+	kind := aMiss
+	switch {
+	case strings.HasPrefix(path, "/p/"):
+		kind = aPage
+	case path == "/a/style.css", path == "/a/script.js", path == "/a/picture.svg":
+		kind = aPart
+	case path == "/feed.xml":
+		kind = aFeed
+	case path == "/moved":
+		kind = aMoved
+	}
+	name, _, _ := strings.Cut(host, ":")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kinds[name] == nil {
+		h.kinds[name] = map[string]int{}
+	}
+	h.kinds[name][kind]++
+}
+
+// of is what the site of a host was asked for.
+func (h *hits) of(host string) map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.kinds[host])
 }
 
 func (h *hits) all() map[string]int {
@@ -74,34 +112,44 @@ func (r *rig) settled(ctx context.Context) (map[string]results, error) {
 }
 
 func (r *rig) results(ctx context.Context) (map[string]results, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("read the metrics: %w", err)
-	}
-	defer res.Body.Close()
 	all := map[string]results{}
-	for s := bufio.NewScanner(res.Body); s.Scan(); {
-		labels, value, ok := strings.Cut(strings.TrimPrefix(s.Text(), "eider_edge_requests_total{"), "} ")
-		if !ok || labels == s.Text() || !strings.HasPrefix(s.Text(), "eider_edge_requests_total{") {
-			continue
-		}
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			return nil, fmt.Errorf("metric %q: %w", s.Text(), err)
-		}
+	err := r.metrics(ctx, "eider_edge_requests_total", func(labels string, n float64) {
 		site, result := label(labels, "site"), shared.Result(label(labels, "result"))
 		if all[site] == nil {
 			all[site] = results{}
 		}
 		all[site][result] += int(n)
+	})
+	return all, err
+}
+
+// metrics reads one of Caddy's metrics.
+func (r *rig) metrics(ctx context.Context, name string, each func(labels string, value float64)) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
+	if err != nil {
+		return err
 	}
-	return all, nil
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("read the metrics: %w", err)
+	}
+	defer res.Body.Close()
+	s := bufio.NewScanner(res.Body)
+	for s.Scan() {
+		rest, ok := strings.CutPrefix(s.Text(), name+"{")
+		labels, value, labelled := strings.Cut(rest, "} ")
+		if !ok || !labelled {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return fmt.Errorf("metric %q: %w", s.Text(), err)
+		}
+		each(labels, n)
+	}
+	return s.Err()
 }
 
 // label is the value of one label of a metric.
@@ -118,8 +166,8 @@ func closeBooks(counted map[string]results, events []shared.Event) error {
 	written := map[string]results{}
 	for i := range events {
 		e := &events[i]
-		if e.Kind == shared.KindCompletion {
-			continue
+		if e.Kind == shared.KindCompletion || e.Origin != shared.OriginEdge {
+			continue // of no request of its own
 		}
 		result := shared.Result(e.Kind) // page views, errors, downloads and feeds have one name
 		if e.Verdict == shared.VerdictBot {

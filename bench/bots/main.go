@@ -12,6 +12,7 @@ import (
 func main() {
 	o := options{log: os.Stderr}
 	flag.StringVar(&o.caddy, "caddy", "bin/caddy", "a Caddy with the module")
+	flag.StringVar(&o.eider, "eider", "bin/eider", "the aggregator")
 	flag.IntVar(&o.agents, "agents", 0, "user agents of each corpus; 0 = all")
 	flag.IntVar(&o.pages, "pages", 3, "pages that each client asks for")
 	flag.Parse()

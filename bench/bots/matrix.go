@@ -15,6 +15,7 @@ import (
 // options say what is driven.
 type options struct {
 	caddy  string
+	eider  string
 	pages  int
 	agents int // of each corpus; 0 = all
 	only   func(*client) bool
@@ -30,6 +31,8 @@ type row struct {
 	likely  int
 	bot     int
 	reasons map[string]int
+	asked   map[string]int // what reached the origin, by what it asked for
+	ledger  ledger         // the aggregator's books of its site
 }
 
 func (r *row) recorded() int { return r.person + r.likely + r.bot }
@@ -47,7 +50,7 @@ func run(ctx context.Context, o options) (matrix, error) {
 			hosts = append(hosts, host(c.label))
 		}
 	}
-	r, err := startRig(ctx, o.caddy, hosts)
+	r, err := startRig(ctx, &o, append(hosts, storyHost))
 	if err != nil {
 		return nil, err
 	}
@@ -63,12 +66,21 @@ func run(ctx context.Context, o options) (matrix, error) {
 			return nil, fmt.Errorf("%s: %w", m[i].label, err)
 		}
 	}
-	events, err := r.finish(ctx)
+	told, err := r.tell(ctx)
+	if err != nil {
+		return nil, err
+	}
+	events, ledgers, err := r.finish(ctx)
 	if err != nil {
 		return nil, err
 	}
 	m.account(events)
-	return m, nil
+	for i := range m {
+		name := host(m[i].label)
+		m[i].asked, m[i].ledger = r.hits.of(name), ledgers[name]
+	}
+	story := ledgers[storyHost]
+	return m, told.compare(&story)
 }
 
 // host is the name of a client's site.

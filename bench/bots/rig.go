@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,12 +18,10 @@ import (
 
 	"github.com/eider-analytics/eider/internal/child"
 	"github.com/eider-analytics/eider/shared"
-	"github.com/eider-analytics/eider/shared/queue"
 )
 
 // caddyfile serves each client's site under a name of its own, so that one
-// client's visitor is never another's. It ships to nobody: what is written is
-// read from the queue.
+// client's visitor is never another's.
 var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 	admin {{.Admin}}
 	persist_config off
@@ -39,8 +38,8 @@ var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 		trusted_proxies_strict
 	}
 	eider {
-		aggregator http://127.0.0.1:9
-		token      bench
+		aggregator {{.Aggregator}}
+		token      {{.Token}}
 		crawlers   {{.Dir}}/crawlers.json
 		queue      {{.Dir}}/queue {
 			reserve_free 16MiB
@@ -49,26 +48,33 @@ var caddyfile = template.Must(template.New("Caddyfile").Parse(`{
 	}
 }
 {{range $i, $h := .Hosts}}{{if $i}}, {{end}}https://{{$h}}:{{$.Port}}{{end}} {
-	eider
+	eider {
+		script /e
+	}
 	reverse_proxy {{.Origin}}
 }
 `))
 
-// rig is the running proxy with its origin.
+// rig is the running proxy with its origin before it and the aggregator behind.
 type rig struct {
-	dir    string
-	port   string
-	admin  string
-	hits   hits
-	origin *httptest.Server
-	caddy  *child.Server
+	dir        string
+	port       string
+	admin      string
+	api        string // address of the aggregator
+	hits       hits
+	origin     *httptest.Server
+	caddy      *child.Server
+	wire       *wire
+	aggregator *child.Server
 }
+
+const token = "a-token-for-the-bots"
 
 // genuine is the network that the crawlers' file gives Googlebot.
 const genuine = "198.51.100.0/24"
 
-func startRig(ctx context.Context, program string, hosts []string) (r *rig, err error) {
-	r = &rig{hits: hits{by: map[string]int{}}}
+func startRig(ctx context.Context, o *options, hosts []string) (r *rig, err error) {
+	r = &rig{hits: hits{by: map[string]int{}, kinds: map[string]map[string]int{}}}
 	if r.dir, err = os.MkdirTemp("", "eider-bots-"); err != nil {
 		return nil, err
 	}
@@ -77,6 +83,9 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 			r.close()
 		}
 	}()
+	if err := r.startAggregator(ctx, o.eider); err != nil {
+		return nil, err
+	}
 	site, err := child.FreeAddress()
 	if err != nil {
 		return nil, err
@@ -87,6 +96,7 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 	_, r.port, _ = net.SplitHostPort(site)
 	r.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.hits.count(req.Host)
+		r.hits.sort(req.Host, req.URL.Path)
 		serveSite(w, req)
 	}))
 	if err := os.WriteFile(filepath.Join(r.dir, "crawlers.json"), []byte(`{"Googlebot": {"prefixes": [{"ipv4Prefix": "`+genuine+`"}]}}`), 0o600); err != nil {
@@ -95,6 +105,7 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 	var config bytes.Buffer
 	if err := caddyfile.Execute(&config, map[string]any{
 		"Admin": r.admin, "Hosts": hosts, "Dir": r.dir, "Port": r.port, "Origin": r.origin.URL,
+		"Aggregator": r.wire.server.URL, "Token": token,
 	}); err != nil {
 		return nil, err
 	}
@@ -102,7 +113,8 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 	if err := os.WriteFile(file, config.Bytes(), 0o600); err != nil {
 		return nil, err
 	}
-	if program, err = filepath.Abs(program); err != nil {
+	program, err := filepath.Abs(o.caddy)
+	if err != nil {
 		return nil, err
 	}
 	r.caddy, err = child.Start(ctx, child.Config{
@@ -113,7 +125,47 @@ func startRig(ctx context.Context, program string, hosts []string) (r *rig, err 
 	if err != nil {
 		return nil, err
 	}
-	return r, r.certified(ctx, hosts)
+	if err := r.certified(ctx, hosts); err != nil {
+		return nil, err
+	}
+	return r, r.registered(ctx, len(hosts))
+}
+
+// startAggregator starts a real one, and the wire to it.
+func (r *rig) startAggregator(ctx context.Context, program string) (err error) {
+	if program, err = filepath.Abs(program); err != nil {
+		return err
+	}
+	if r.api, err = child.FreeAddress(); err != nil {
+		return err
+	}
+	r.aggregator, err = child.Start(ctx, child.Config{
+		Name: "the aggregator", Path: program, Args: []string{"serve", "--data", filepath.Join(r.dir, "data"), "--listen", r.api}, Dir: r.dir,
+		Env: append(os.Environ(), "EIDER_EDGE_TOKEN="+token), Ready: "http://" + r.api + "/health/ready",
+	})
+	if err != nil {
+		return err
+	}
+	r.wire = startWire(r.api)
+	return nil
+}
+
+// registered waits until the identities of every site are the aggregator's:
+// whoever came before would be somebody else afterwards.
+func (r *rig) registered(ctx context.Context, hosts int) error {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		n := 0
+		err := r.metrics(ctx, "eider_edge_registered", func(_ string, value float64) { n += int(value) })
+		if err == nil && n >= hosts {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return errors.New("the aggregator has not registered every site within 30 s")
 }
 
 // certified waits until Caddy has made its certificates, which it does after it
@@ -139,54 +191,39 @@ func (r *rig) certified(ctx context.Context, hosts []string) error {
 	return nil
 }
 
-// finish stops Caddy, reads what the module has written, and compares it with
-// what it has counted.
-func (r *rig) finish(ctx context.Context) ([]shared.Event, error) {
+// finish stops Caddy, which ships what it has and the sums of its requests, and
+// compares what the module has written and what the aggregator answers with
+// what was counted.
+func (r *rig) finish(ctx context.Context) ([]shared.Event, map[string]ledger, error) {
 	counted, err := r.settled(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err = r.caddy.Stop(15 * time.Second)
 	r.caddy = nil
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	events, err := r.written(ctx)
+	events, edge, err := r.wire.accepted()
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("read what was shipped: %w", err)
 	}
-	return events, closeBooks(counted, events)
-}
-
-// written reads the queue of a Caddy that has stopped.
-func (r *rig) written(ctx context.Context) ([]shared.Event, error) {
-	q, err := queue.Open(queue.Config{Dir: filepath.Join(r.dir, "queue"), ReserveFree: 16 << 20, UnsafeFS: true})
+	ledgers, err := r.ledgers(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open queue: %w", err)
+		return nil, nil, err
 	}
-	defer func() { _ = q.Close(ctx) }()
-	var events []shared.Event
-	for pos := uint64(1); pos < q.NextSeq(); {
-		f, err := q.Read(ctx, pos)
-		if err != nil {
-			return nil, fmt.Errorf("read queue: %w", err)
-		}
-		err = f.Events(func(_ uint64, e *shared.Event, err error) {
-			if err == nil {
-				events = append(events, *e)
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		pos = f.Header.LastSeq() + 1
-	}
-	return events, nil
+	return events, ledgers, errors.Join(closeBooks(counted, events), r.closeLedgers(counted, ledgers, edge, len(events)))
 }
 
 func (r *rig) close() {
 	if r.caddy != nil {
 		_ = r.caddy.Stop(5 * time.Second)
+	}
+	if r.wire != nil {
+		r.wire.server.Close()
+	}
+	if r.aggregator != nil {
+		_ = r.aggregator.Stop(10 * time.Second)
 	}
 	if r.origin != nil {
 		r.origin.Close()
@@ -213,6 +250,8 @@ func serveSite(w http.ResponseWriter, req *http.Request) {
 	case path == "/a/picture.svg":
 		w.Header().Set("Content-Type", "image/svg+xml")
 		_, _ = io.WriteString(w, `<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>`)
+	case path == "/moved":
+		http.Redirect(w, req, "/p/1", http.StatusMovedPermanently)
 	case path == "/feed.xml":
 		w.Header().Set("Content-Type", "application/rss+xml")
 		_, _ = io.WriteString(w, `<rss version="2.0"><channel><title>A feed</title></channel></rss>`)
