@@ -43,7 +43,7 @@ type sealer struct {
 	busy    bool // a batch is being written
 	closed  bool // nothing is taken any more
 	stopped bool // nothing is written any more
-	free    []*openBatch
+	free    [][]byte // buffers of batches that are written
 	kick    chan struct{}
 
 	writeMu sync.Mutex // held while a batch is numbered and written
@@ -94,12 +94,10 @@ func (s *sealer) wake() {
 // fresh returns an empty batch. s.mu is held.
 func (s *sealer) fresh(after time.Duration) *openBatch {
 	now := time.Now()
-	b := &openBatch{}
+	b := &openBatch{base: now.UnixMicro(), due: now.Add(after)}
 	if n := len(s.free); n > 0 {
-		b, s.free = s.free[n-1], s.free[:n-1]
-	}
-	*b = openBatch{raw: b.raw[:0], base: now.UnixMicro(), due: now.Add(after)}
-	if b.raw == nil {
+		b.raw, s.free = s.free[n-1][:0], s.free[:n-1]
+	} else {
 		b.raw = make([]byte, 0, sealSize+sealSize/8)
 	}
 	return b
@@ -240,10 +238,12 @@ func (s *sealer) wrote(b *openBatch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = false
+	if len(s.free) < 3 && cap(b.raw) <= 2*sealSize {
+		s.free = append(s.free, b.raw)
+	}
+	b.raw = nil
 	if b.done != nil {
 		close(b.done)
-	} else if len(s.free) < 2 && cap(b.raw) <= 2*sealSize {
-		s.free = append(s.free, b)
 	}
 	s.room.Broadcast()
 }
