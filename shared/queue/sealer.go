@@ -16,7 +16,8 @@ import (
 const (
 	// sealSize is the encoded size at which a batch is sealed before its time.
 	sealSize = 128 << 10
-	// waitGroup is how long POSTs that wait are gathered into one batch.
+	// waitGroup is the least time between two batches of POSTs that wait: one
+	// that comes alone is written at once, many are gathered.
 	waitGroup = 2 * time.Millisecond
 	// maxPending bounds the batches that wait for the disk, and with them the
 	// memory: Add blocks beyond it, which lets the ring overflow, counted.
@@ -39,6 +40,7 @@ type sealer struct {
 	room    sync.Cond  // on mu: pending has become shorter
 	open    *openBatch // of Add
 	waited  *openBatch // of AddWait
+	last    time.Time  // when a batch of AddWait was taken
 	pending []*openBatch
 	busy    bool // a batch is being written
 	closed  bool // nothing is taken any more
@@ -91,10 +93,9 @@ func (s *sealer) wake() {
 	}
 }
 
-// fresh returns an empty batch. s.mu is held.
-func (s *sealer) fresh(after time.Duration) *openBatch {
-	now := time.Now()
-	b := &openBatch{base: now.UnixMicro(), due: now.Add(after)}
+// fresh returns an empty batch that is due so long after a time. s.mu is held.
+func (s *sealer) fresh(now, since time.Time, after time.Duration) *openBatch {
+	b := &openBatch{base: now.UnixMicro(), due: since.Add(after)}
 	if n := len(s.free); n > 0 {
 		b.raw, s.free = s.free[n-1][:0], s.free[:n-1]
 	} else {
@@ -118,7 +119,8 @@ func (q *Queue) Add(e *shared.Event) {
 		return
 	}
 	if s.open == nil {
-		s.open = s.fresh(q.cfg.SealAge)
+		now := time.Now()
+		s.open = s.fresh(now, now, q.cfg.SealAge)
 		s.wake()
 	}
 	b := s.open
@@ -150,7 +152,7 @@ func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 	}
 	for i := range events {
 		if s.waited == nil {
-			s.waited = s.fresh(waitGroup)
+			s.waited = s.fresh(time.Now(), s.last, waitGroup)
 			s.waited.done = make(chan struct{})
 		}
 		b := s.waited
@@ -220,6 +222,9 @@ func (s *sealer) take() (*openBatch, time.Duration) {
 		if left := b.due.Sub(now); left > 0 {
 			wait = min(wait, left)
 			continue
+		}
+		if b == s.waited {
+			s.last = now
 		}
 		s.pending = append(s.pending, b)
 		*at = nil
