@@ -12,6 +12,5 @@
 // collector's books, and that neither side ever holds more than its bound.
 //
 // It refuses to survive the proxy: what is in the Buffer when its process ends
-// is gone, as the ring is. When the collector is killed between writing a batch
-// and noting its mark, some microseconds, that batch counts twice.
+// is gone, as the ring is.
 package handover

@@ -15,7 +15,8 @@ import (
 //
 // Layout: two slots of [slotSize] bytes, used in turn; each a CRC-32 of what
 // follows, a counter, the number of marks and, for each, epoch, expected
-// sequence and the counts of drops.
+// sequence and the counts of drops. At its end stands what was being written
+// then, see [intent].
 type marksFile struct {
 	f    *os.File
 	turn uint64
@@ -25,6 +26,7 @@ const (
 	markSize = 8 + 8 + 8*int(shared.NumDropReasons)
 	slotHead = 4 + 8 + 4
 	slotSize = 8 << 10
+	intentAt = slotSize - 3*8
 )
 
 func openMarks(path string, s *Server) (*marksFile, error) {
@@ -47,6 +49,7 @@ func openMarks(path string, s *Server) (*marksFile, error) {
 	}
 	if newest != nil {
 		s.decode(newest)
+		m.put(s, intent{}) // decided, before the sequence is given to others
 	}
 	return m, nil
 }
@@ -64,11 +67,16 @@ func (s *Server) decode(slot []byte) {
 			l.dropped[r] = binary.LittleEndian.Uint64(b[16+8*r:])
 		}
 	}
+	b := slot[intentAt:]
+	i := intent{shared.Epoch(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}
+	if l := s.lives[i.epoch]; l != nil && s.cfg.Log.NextSeq() > i.first {
+		l.expected = max(l.expected, i.expected)
+	}
 }
 
 // put writes the marks. A volume that refuses it costs exactness after a kill
 // and nothing else.
-func (m *marksFile) put(s *Server) {
+func (m *marksFile) put(s *Server, i intent) {
 	m.turn++
 	var slot [slotSize]byte
 	binary.LittleEndian.PutUint64(slot[4:], m.turn)
@@ -83,6 +91,9 @@ func (m *marksFile) put(s *Server) {
 		}
 		b = b[markSize:]
 	}
+	binary.LittleEndian.PutUint64(slot[intentAt:], uint64(i.epoch))
+	binary.LittleEndian.PutUint64(slot[intentAt+8:], i.expected)
+	binary.LittleEndian.PutUint64(slot[intentAt+16:], i.first)
 	binary.LittleEndian.PutUint32(slot[:], crc32.ChecksumIEEE(slot[4:]))
 	_, _ = m.f.WriteAt(slot[:], int64(m.turn%2)*slotSize)
 }

@@ -1,7 +1,6 @@
 package handover
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,12 @@ import (
 
 // Log is where events go: the collector's queue.
 type Log interface {
-	AddWait(ctx context.Context, events []shared.Event) error
+	// AddWhole writes the events together or not at all, and says before it
+	// does which sequence the first of them will have.
+	AddWhole(events []shared.Event, before func(first uint64)) error
+	// NextSeq is the sequence that the next event gets. It never goes back
+	// behind what was written.
+	NextSeq() uint64
 	Capture(n uint64)
 	Discard(n uint64, r shared.DropReason)
 }
@@ -58,6 +62,13 @@ type Server struct {
 	lives map[shared.Epoch]*life
 	order []shared.Epoch // oldest first
 	file  *marksFile
+}
+
+// intent is what is being written: if the queue has given the sequence away,
+// the life's events before expected are in it. A zero epoch is none.
+type intent struct {
+	epoch           shared.Epoch
+	expected, first uint64
 }
 
 // life is one proxy process.
@@ -214,16 +225,13 @@ func (s *Server) batches(r *http.Request) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Without an end of its own: what is given up may be written all the same,
-	// and would count twice when it is sent again.
-	ctx := context.WithoutCancel(r.Context())
 	ack := shared.Ack{Rejected: []shared.Rejected{}}
 	for len(body) > 0 {
 		f, rest, err := batch.Next(body)
 		if err != nil {
 			return s.part(&ack, refuse(http.StatusBadRequest, "bad_batch", "a batch can't be read: %v", err))
 		}
-		if err := s.take(ctx, &f, &ack); err != nil {
+		if err := s.take(&f, &ack); err != nil {
 			return s.part(&ack, err)
 		}
 		body = rest
@@ -240,7 +248,7 @@ func (s *Server) part(ack *shared.Ack, err error) (any, error) {
 }
 
 // take writes one frame's events. s.mu is held.
-func (s *Server) take(ctx context.Context, f *batch.Frame, ack *shared.Ack) error {
+func (s *Server) take(f *batch.Frame, ack *shared.Ack) error {
 	h := &f.Header
 	l := s.life(h.Epoch)
 	if h.FirstSeq > l.expected {
@@ -256,19 +264,29 @@ func (s *Server) take(ctx context.Context, f *batch.Frame, ack *shared.Ack) erro
 			return refuse(http.StatusBadRequest, "bad_batch", "a batch can't be read: %v", err)
 		}
 		if len(events) > 0 {
-			if err := s.cfg.Log.AddWait(ctx, events); err != nil {
+			err := s.cfg.Log.AddWhole(events, func(first uint64) {
+				s.note(intent{epoch: h.Epoch, expected: h.LastSeq() + 1, first: first})
+			})
+			if err != nil {
+				s.note(intent{}) // another batch takes the sequence
 				return err
 			}
 		}
 		l.expected = h.LastSeq() + 1
 		ack.Rejected = append(ack.Rejected, rejected...)
 		s.drops(l, &h.Counters)
-		if s.file != nil {
-			s.file.put(s)
-		}
+		s.note(intent{})
 	}
 	ack.Epoch, ack.AckedThrough, ack.Expected = h.Epoch, l.expected-1, l.expected
 	return nil
+}
+
+// note writes the marks, and what is about to be written to the log. s.mu is
+// held.
+func (s *Server) note(i intent) {
+	if s.file != nil {
+		s.file.put(s, i)
+	}
 }
 
 // fresh decodes the events from sequence from on. What can't be read is

@@ -346,3 +346,43 @@ func dirSize(t testing.TB, dir string) int64 {
 	}
 	return n
 }
+
+// TestWholeIsOneBatch: whatever else is being written, and however large it is,
+// what is added as a whole is one frame, and begins where it was said to.
+func TestWholeIsOneBatch(t *testing.T) {
+	q := openQueue(t, t.TempDir())
+	defer closeQueue(t, q)
+	var others sync.WaitGroup
+	for range 4 {
+		others.Go(func() {
+			for range 50 {
+				if err := q.AddWait(t.Context(), realistic(7)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	var firsts []uint64
+	const large = 3000 // twice what a batch is sealed at, and more
+	for range 10 {
+		if err := q.AddWhole(realistic(large), func(first uint64) { firsts = append(firsts, first) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	others.Wait()
+	if len(firsts) != 10 {
+		t.Fatalf("told %d times where a batch begins", len(firsts))
+	}
+	for _, first := range firsts {
+		f, err := q.Read(t.Context(), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Header.FirstSeq != first || f.Header.Count != large {
+			t.Errorf("at %d is a batch from %d of %d events", first, f.Header.FirstSeq, f.Header.Count)
+		}
+	}
+	if c := q.Counters(); c.Captured != 10*large+4*50*7 || c.Unbalanced() != 0 {
+		t.Errorf("books %+v", c)
+	}
+}

@@ -32,6 +32,9 @@ type openBatch struct {
 	due   time.Time // when it is sealed
 	done  chan struct{}
 	err   error // of a batch that is waited for; set before done is closed
+	// before is called with the first position, which the batch has if it is
+	// written, right before it is; nil = nobody wants to know.
+	before func(first uint64)
 }
 
 // sealer gathers events into batches and writes them, one at a time.
@@ -180,6 +183,36 @@ func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 	return err
 }
 
+// AddWhole is AddWait for events that are written together or not at all, in a
+// batch of their own. before is called with the sequence that the first of
+// them is about to get, while nothing else can be written: if it returned and
+// the sequence is given away when the queue is opened again, they are there.
+// It does not end early: what is given up may be written all the same.
+func (q *Queue) AddWhole(events []shared.Event, before func(first uint64)) error {
+	s := &q.batches
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	if len(s.pending) >= maxPending {
+		s.mu.Unlock()
+		return ErrBusy
+	}
+	now := time.Now()
+	b := s.fresh(now, now, 0)
+	b.done, b.before = make(chan struct{}), before
+	for i := range events {
+		b.raw = shared.AppendEvent(b.raw, &events[i], b.base)
+		b.count++
+	}
+	s.pending = append(s.pending, b)
+	s.wake()
+	s.mu.Unlock()
+	<-b.done
+	return b.err
+}
+
 // Flush writes what is open and returns when that is done.
 func (q *Queue) Flush(ctx context.Context) error {
 	s := &q.batches
@@ -317,6 +350,9 @@ func (q *Queue) append(b *openBatch) error {
 		BaseTime: b.base, Counters: q.Counters(),
 	}
 	s.frame = batch.Seal(s.frame[:0], &h, b.raw)
+	if b.before != nil {
+		b.before(h.FirstSeq)
+	}
 	err := q.appendFrame(b.count, s.frame)
 	if err != nil && b.done != nil {
 		q.books.captured.Add(^(b.count - 1)) // never happened
