@@ -45,9 +45,9 @@ type sealer struct {
 	waited  *openBatch // of AddWait
 	last    time.Time  // when a batch of AddWait was taken
 	pending []*openBatch
-	busy    bool // a batch is being written
-	closed  bool // nothing is taken any more
-	stopped bool // nothing is written any more
+	busy    bool     // a batch is being written
+	closed  bool     // nothing is taken any more
+	stopped bool     // nothing is written any more
 	free    [][]byte // buffers of batches that are written
 	kick    chan struct{}
 
