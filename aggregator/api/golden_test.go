@@ -156,10 +156,36 @@ func (i *instance) story(t *testing.T) {
 	firefox.VisitorID = 6
 	i.visit(t, "2026-11-22T14:29:30Z", firefox, "/blog/eiders")
 	i.visit(t, "2026-11-22T14:29:40Z", bot, "/blog/eiders")
+	i.traffic(t)
 	i.requests(t, map[shared.Result]int{
 		shared.ResultPageview: 13, shared.ResultBot: 1, shared.ResultAsset: 41, shared.ResultHealthCheck: 12, shared.ResultRedirect: 2, shared.ResultFailed: 3,
 	})
 	if err := i.lake.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// traffic is what happens on example.com beside page views.
+func (i *instance) traffic(t *testing.T) {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, "2026-11-20T10:00:00Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []shared.Event
+	for _, e := range []shared.Event{
+		{Kind: shared.KindError, Status: shared.Some[int64](404), VisitorID: 1, Pathname: "/old"},
+		{Kind: shared.KindError, Status: shared.Some[int64](404), VisitorID: 2, Pathname: "/old"},
+		{Kind: shared.KindDownload, Status: shared.Some[int64](200), VisitorID: 1, Pathname: "/guide.pdf"},
+		{Kind: shared.KindRequest, Status: shared.Some[int64](200), Verdict: shared.VerdictBot, BotName: "ClaudeBot", BotOperator: "Anthropic", AIPurpose: "training", Pathname: "/"},
+		{Kind: shared.KindError, Status: shared.Some[int64](404), Verdict: shared.VerdictBot, VerdictReason: "probe", Pathname: "/.env"},
+	} {
+		i.seq++
+		e.SiteID, e.Origin, e.Edge, e.Epoch, e.Seq = siteID, shared.OriginEdge, shared.EdgeID{1}, 1, i.seq
+		e.Time, e.ReceivedAt = at.UnixMicro(), at.UnixMicro()
+		events = append(events, e)
+	}
+	if err := i.lake.Ingest(context.Background(), lake.Batch{SpoolPos: i.seq, Events: events}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -216,6 +242,10 @@ func TestGolden(t *testing.T) {
 		"breakdown-os":           "/api/stats/breakdown/os?site_id=example.com&period=7d",
 		"breakdown-devices":      "/api/stats/breakdown/devices?site_id=example.com&period=7d",
 		"breakdown-countries":    "/api/stats/breakdown/countries?site_id=example.com&period=7d",
+		"breakdown-bots":         "/api/stats/breakdown/bots?site_id=example.com&period=7d",
+		"breakdown-crawlers":     "/api/stats/breakdown/crawlers?site_id=example.com&period=7d",
+		"breakdown-not-found":    "/api/stats/breakdown/not-found?site_id=example.com&period=7d",
+		"breakdown-downloads":    "/api/stats/breakdown/downloads?site_id=example.com&period=7d",
 		"breakdown-empty":        "/api/stats/breakdown/pages?site_id=quiet.org",
 		"breakdown-filtered":     "/api/stats/breakdown/pages?site_id=example.com&period=7d&filters=browsers%3D%3DChrome%3Bcountries!%3DUS",
 		"realtime":               "/api/stats/realtime?site_id=example.com",

@@ -6,6 +6,7 @@ import "./styles/controls.css";
 import "./styles/overview.css";
 import "./styles/tables.css";
 import "./styles/states.css";
+import "./styles/traffic.css";
 
 const root = document.getElementById("app");
 if (root) render(<App />, root);

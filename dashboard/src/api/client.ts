@@ -1,4 +1,4 @@
-// The way to the aggregator: GET, JSON, validators. It owns the cache of the
+// The way to the aggregator: JSON, validators. It owns the cache of the
 // last answers by address, so that asking again costs a 304 while nothing
 // changed, and a reader who goes back sees the old answer at once.
 
@@ -11,12 +11,15 @@ export type FailureKind = "offline" | "refused" | "unexpected";
 export class Failure extends Error {
   readonly kind: FailureKind;
   readonly status: number;
+  /** What the aggregator calls its refusal; "" where it is not its own. */
+  readonly code: string;
 
-  constructor(kind: FailureKind, message: string, status = 0) {
+  constructor(kind: FailureKind, message: string, status = 0, code = "") {
     super(message);
     this.name = "Failure";
     this.kind = kind;
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -54,12 +57,25 @@ export class Client {
     const known = this.#cache.get(url);
     const headers: Record<string, string> = { Accept: "application/json" };
     if (known?.etag) headers["If-None-Match"] = known.etag;
-    let response: Response;
+    // With a validator of our own the browser's cache would only hide the 304.
+    const response = await this.#send(url, { headers, cache: "no-store" }, signal);
+    if (response.status === 304 && known) return { value: known.value as T, changed: false };
+    if (!response.ok) throw await refusal(response);
+    return this.#keep(url, response, decode, signal);
+  }
+
+  /** post asks for a change. The answer is what came of it, and is not kept. */
+  async post<T>(url: string, body: unknown, decode: Decoder<T>, signal: AbortSignal): Promise<T> {
+    const headers = { Accept: "application/json", "Content-Type": "application/json" };
+    const response = await this.#send(url, { method: "POST", headers, body: JSON.stringify(body) }, signal);
+    if (!response.ok) throw await refusal(response);
+    return read(url, response, decode, signal);
+  }
+
+  async #send(url: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     try {
-      response = await this.#fetch(url, {
-        headers,
-        // With a validator of our own the browser's cache would only hide the 304.
-        cache: "no-store",
+      return await this.#fetch(url, {
+        ...init,
         credentials: "same-origin",
         redirect: "error",
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
@@ -68,20 +84,10 @@ export class Client {
       if (signal.aborted) throw error;
       throw new Failure("offline", String(error));
     }
-    if (response.status === 304 && known) return { value: known.value as T, changed: false };
-    if (!response.ok) throw await refusal(response);
-    return this.#keep(url, response, decode, signal);
   }
 
   async #keep<T>(url: string, response: Response, decode: Decoder<T>, signal: AbortSignal): Promise<Answer<T>> {
-    let value: T;
-    try {
-      value = decode(await response.json(), "answer");
-    } catch (error) {
-      if (signal.aborted) throw error;
-      const detail = error instanceof ShapeError ? error.message : "the answer is not JSON";
-      throw new Failure("unexpected", `${new URL(response.url || url, "http://localhost").pathname}: ${detail}`);
-    }
+    const value = await read(url, response, decode, signal);
     this.#cache.delete(url);
     this.#cache.set(url, { etag: response.headers.get("ETag") ?? "", value });
     for (const oldest of this.#cache.keys()) {
@@ -92,15 +98,27 @@ export class Client {
   }
 }
 
+async function read<T>(url: string, response: Response, decode: Decoder<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return decode(await response.json(), "answer");
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const detail = error instanceof ShapeError ? error.message : "the answer is not JSON";
+    throw new Failure("unexpected", `${new URL(response.url || url, "http://localhost").pathname}: ${detail}`);
+  }
+}
+
 async function refusal(response: Response): Promise<Failure> {
   let message = "";
+  let code = "";
   try {
-    const body = (await response.json()) as { error?: { message?: unknown } };
+    const body = (await response.json()) as { error?: { message?: unknown; code?: unknown } };
     if (typeof body.error?.message === "string") message = body.error.message;
+    if (typeof body.error?.code === "string") code = body.error.code;
   } catch {
     // Not ours: a proxy's error page. The status says enough.
   }
   // A gateway that can't reach the aggregator looks the same to a reader as no network.
   const away = response.status === 502 || response.status === 504;
-  return new Failure(away ? "offline" : "refused", message || `HTTP ${response.status}`, response.status);
+  return new Failure(away ? "offline" : "refused", message || `HTTP ${response.status}`, response.status, code);
 }

@@ -1,7 +1,7 @@
 // The addresses of the answers that the page is made of.
 
 import type { Interval, Period } from "../time/period";
-import type { Dimension } from "./types";
+import type { Dimension, TrafficTable } from "./types";
 
 export interface Question {
   siteId: string;
@@ -10,6 +10,7 @@ export interface Question {
 }
 
 export const sitesURL = "/api/sites";
+export const unknownHostsURL = "/api/sites/unknown";
 
 export function mainURL(question: Question): string {
   return stats("main", { ...common(question), ...(question.period.kind === "all" ? {} : { compare: "previous_period" }) });
@@ -19,7 +20,7 @@ export function seriesURL(question: Question): string {
   return stats("timeseries", { ...common(question), interval: question.interval });
 }
 
-export function breakdownURL(question: Question, dimension: Dimension, limit: number): string {
+export function breakdownURL(question: Question, dimension: Dimension | TrafficTable, limit: number): string {
   return stats(`breakdown/${dimension}`, { ...common(question), limit: String(limit) });
 }
 
@@ -35,7 +36,6 @@ export function accountingURL(question: Question): string {
 export function everURL(siteId: string): string {
   return stats("main", { site_id: siteId, period: "all" });
 }
-
 
 function common(question: Question): Record<string, string> {
   const { siteId, period } = question;

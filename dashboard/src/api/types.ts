@@ -8,6 +8,17 @@ export interface Site {
   domains: string[];
   name: string;
   time_zone: string;
+  /** It takes no events any more; what it has stays. */
+  archived: boolean;
+}
+
+/** UnknownHost was asked for at an edge and belongs to no site. */
+export interface UnknownHost {
+  host: string;
+  /** Since the aggregator began. */
+  requests: number;
+  /** RFC 3339, UTC. */
+  last_seen: string;
 }
 
 /** A number that can't be computed is null, never 0. */
@@ -37,6 +48,8 @@ export interface BreakdownRow {
   value: string | null;
   visitors: number;
   pageviews: number;
+  /** Rows of a table that is not about page views; 0 in one that is. */
+  events: number;
 }
 
 export interface Realtime {
@@ -70,13 +83,34 @@ export interface Incident {
   reason: string;
 }
 
+/** people = recorded + activated + script_only + cached - reclassified. */
+export interface PageviewBooks {
+  recorded: number;
+  activated: number;
+  script_only: number;
+  cached: number;
+  reclassified: number;
+  people: number;
+}
+
 export interface Accounting {
+  /** What edges reported; null where none did. The results sum to it. */
+  requests: number | null;
+  /** By what became of the request. A newer server may know more results. */
+  results: ReadonlyMap<string, number>;
+  pageviews: PageviewBooks;
   edges: EdgeAccount[];
   incomplete: Incident[];
+  /** When identities began anew because the salts were lost, RFC 3339. */
+  identity_changed: string[];
 }
 
 export const DIMENSIONS = ["pages", "sources", "countries", "devices", "browsers", "os"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
+
+/** Tables of what is no page view; the page asks for one while it is open. */
+export const TRAFFIC_TABLES = ["bots", "crawlers", "not-found", "downloads"] as const;
+export type TrafficTable = (typeof TRAFFIC_TABLES)[number];
 
 /** ShapeError names the place in an answer that is not as agreed. */
 export class ShapeError extends Error {
@@ -98,6 +132,27 @@ const text: Decoder<string> = (value, path) => {
   return value;
 };
 
+/** count is of things: whole, and not below zero. */
+const count: Decoder<number> = (value, path) => {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new ShapeError(path, "a count");
+  return value;
+};
+
+const flag: Decoder<boolean> = (value, path) => {
+  if (typeof value !== "boolean") throw new ShapeError(path, "true or false");
+  return value;
+};
+
+/** orNull takes null, and does not take an absent key for it. */
+function orNull<T>(decode: Decoder<T>): Decoder<T | null> {
+  return (value, path) => (value === null ? null : decode(value, path));
+}
+
+/** ifThere takes an absent key for a value of its own: what is empty is left out. */
+function ifThere<T>(decode: Decoder<T>, absent: T): Decoder<T> {
+  return (value, path) => (value === undefined ? absent : decode(value, path));
+}
+
 /** nullable also takes an absent key for null. */
 function nullable<T>(decode: Decoder<T>): Decoder<T | null> {
   return (value, path) => (value === null || value === undefined ? null : decode(value, path));
@@ -109,6 +164,14 @@ function list<T>(decode: Decoder<T>): Decoder<T[]> {
     if (value === null) return [];
     if (!Array.isArray(value)) throw new ShapeError(path, "a list");
     return value.map((item, index) => decode(item, `${path}[${index}]`));
+  };
+}
+
+/** mapOf is a map and no object: a key from outside may be "__proto__". */
+function mapOf<T>(decode: Decoder<T>): Decoder<ReadonlyMap<string, T>> {
+  return (value, path) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new ShapeError(path, "an object");
+    return new Map(Object.entries(value).map(([key, item]) => [key, decode(item, `${path}.${key}`)]));
   };
 }
 
@@ -138,14 +201,23 @@ const totals: Fields<Totals> = {
 
 export const decodeMain = record<MainStats>({ ...totals, comparison: nullable(record(totals)) });
 
-export const decodeSites = list(
-  record<Site>({ site_id: text, uuid: text, domains: list(text), name: text, time_zone: text }),
-);
+export const decodeSite = record<Site>({
+  site_id: text,
+  uuid: text,
+  domains: list(text),
+  name: text,
+  time_zone: text,
+  archived: flag,
+});
+
+export const decodeSites = list(decodeSite);
+
+export const decodeUnknownHosts = list(record<UnknownHost>({ host: text, requests: count, last_seen: text }));
 
 export const decodeSeries = list(record<SeriesPoint>({ date: text, visitors: number, pageviews: number }));
 
 export const decodeBreakdown = list(
-  record<BreakdownRow>({ value: nullable(text), visitors: number, pageviews: number }),
+  record<BreakdownRow>({ value: nullable(text), visitors: number, pageviews: number, events: ifThere(count, 0) }),
 );
 
 export const decodeRealtime = record<Realtime>({
@@ -155,6 +227,16 @@ export const decodeRealtime = record<Realtime>({
 });
 
 export const decodeAccounting = record<Accounting>({
+  requests: orNull(count),
+  results: mapOf(count),
+  pageviews: record<PageviewBooks>({
+    recorded: count,
+    activated: count,
+    script_only: count,
+    cached: count,
+    reclassified: count,
+    people: count,
+  }),
   edges: list(
     record<EdgeAccount>({
       edge: text,
@@ -172,4 +254,5 @@ export const decodeAccounting = record<Accounting>({
     }),
   ),
   incomplete: list(record<Incident>({ from: text, to: text, count: number, reason: text })),
+  identity_changed: list(text),
 });

@@ -1,12 +1,14 @@
 // The page: what the address bar asks for, put together.
 
 import { useEffect, useState } from "preact/hooks";
+import type { Failure } from "../api/client";
 import type { Site } from "../api/types";
 import { useKeysEnabled, useShortcuts } from "../state/keys";
 import { useClock, useSites, useView } from "../state/hooks";
 import { useTheme } from "../state/theme";
 import { addDays, localClock } from "../time/civil";
 import { type Period, step } from "../time/period";
+import { UnknownHosts } from "../reports/hosts/UnknownHosts";
 import { Live } from "../reports/realtime/Live";
 import { t } from "../text/en";
 import { Duck } from "../ui/Duck";
@@ -14,20 +16,14 @@ import { siteName } from "./Headline";
 import { KeysDialog } from "./KeysDialog";
 import { type Dashboard, Overview, useDashboard } from "./Overview";
 import { PeriodPicker } from "./PeriodPicker";
+import { findSite } from "./sites";
 import { ThemeButton } from "./ThemeButton";
 import { TroublePage, UnknownSite } from "./Trouble";
 import { Waiting } from "./Waiting";
 
-/** findSite knows a site by its id, its UUID and each of its domains. */
-export function findSite(sites: readonly Site[], wanted: string | null): Site | null {
-  if (wanted === null) return sites[0] ?? null;
-  const lower = wanted.toLowerCase();
-  return sites.find((site) => site.site_id === lower || site.uuid === lower || site.domains.includes(lower)) ?? null;
-}
-
 export function App() {
   const [view, change] = useView();
-  const { sites, failure } = useSites();
+  const { value: sites, failure, refresh } = useSites();
   const { theme, dark, choose } = useTheme();
   const [keysOpen, setKeysOpen] = useState(false);
   const [datesOpen, setDatesOpen] = useState(false);
@@ -98,6 +94,7 @@ export function App() {
         ) : (
           <NoSite sites={sites} failure={failure} wanted={view.site} onSite={chooseSite} />
         )}
+        {sites && <UnknownHosts zone={zone} onAdded={refresh} onSite={chooseSite} />}
       </main>
       <footer class="bottom">
         <span>{t.footer.counted}</span>
@@ -114,7 +111,7 @@ export function App() {
 
 interface NoSiteProps {
   sites: Site[] | null;
-  failure: ReturnType<typeof useSites>["failure"];
+  failure: Failure | null;
   wanted: string | null;
   onSite: (id: string) => void;
 }

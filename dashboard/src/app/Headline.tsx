@@ -27,6 +27,7 @@ export function siteName(site: Site): string {
 export function Headline(props: Props) {
   const { site, sites, period, range, earlier, later, bare, onSite, onPeriod } = props;
   const name = siteName(site);
+  const archived = sites.filter((one) => one.archived);
   return (
     <div class="headline">
       <h1>
@@ -35,15 +36,21 @@ export function Headline(props: Props) {
             <span class="site-name">{name}</span>
             <ChevronDown />
             <select aria-label={t.site.choose} value={site.site_id} onChange={(event) => onSite(event.currentTarget.value)}>
-              {sites.map((one) => (
-                <option key={one.site_id} value={one.site_id}>
-                  {siteName(one)}
-                </option>
-              ))}
+              <Options sites={sites.filter((one) => !one.archived)} />
+              {archived.length > 0 && (
+                <optgroup label={t.site.archived}>
+                  <Options sites={archived} />
+                </optgroup>
+              )}
             </select>
           </label>
         ) : (
           <span class="site-name">{name}</span>
+        )}
+        {site.archived && (
+          <span class="badge" title={t.site.archivedHint}>
+            {t.site.archived}
+          </span>
         )}
       </h1>
       {!bare && (
@@ -63,5 +70,17 @@ export function Headline(props: Props) {
         </p>
       )}
     </div>
+  );
+}
+
+function Options({ sites }: { sites: readonly Site[] }) {
+  return (
+    <>
+      {sites.map((one) => (
+        <option key={one.site_id} value={one.site_id}>
+          {siteName(one)}
+        </option>
+      ))}
+    </>
   );
 }

@@ -1,4 +1,5 @@
-// The overview of one site: headline, notices, numbers, chart, six tables.
+// The overview of one site: headline, notices, numbers, chart, six tables, all
+// traffic.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { FeedState, Limits } from "../api/feed";
@@ -8,10 +9,12 @@ import { useFeed } from "../state/hooks";
 import type { View } from "../state/view";
 import { daysBetween } from "../time/civil";
 import { chooseInterval, type DateRange, type Interval, type Period, previousRange, rangeOf, step } from "../time/period";
-import { Breakdown, ROWS, ROWS_MAX } from "../reports/breakdown/Breakdown";
+import { Breakdown } from "../reports/breakdown/Breakdown";
+import { limitFor, ROWS } from "../reports/breakdown/Ranking";
 import { Notices } from "../reports/accounting/Notices";
 import { Numbers } from "../reports/overview/Numbers";
 import { TimeSeries } from "../reports/overview/TimeSeries";
+import { Traffic } from "../reports/traffic/Traffic";
 import { t } from "../text/en";
 import { formatClock, formatInteger, formatRangeShort } from "../text/format";
 import { Headline } from "./Headline";
@@ -48,11 +51,7 @@ export function useDashboard(site: Site | null, view: View, today: string): Dash
     () => (siteId === null ? null : { siteId, period, interval }),
     [siteId, period, interval],
   );
-  // One row more than is shown tells whether there are more.
-  const limits = useMemo(
-    () => Object.fromEntries(DIMENSIONS.map((name) => [name, Math.min(ROWS_MAX, shown[name] + 1)])) as Limits,
-    [shown],
-  );
+  const limits = useMemo(() => Object.fromEntries(DIMENSIONS.map((name) => [name, limitFor(shown[name])])) as Limits, [shown]);
   const [feed, retry] = useFeed(question, limits);
   const { overview } = feed;
 
@@ -162,6 +161,13 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
           />
         ))}
       </div>
+      <Traffic
+        question={overview?.question ?? null}
+        accounting={overview?.accounting ?? null}
+        loading={overview === null}
+        tab={view.traffic}
+        onTab={(traffic) => onView({ traffic })}
+      />
     </div>
   );
 }

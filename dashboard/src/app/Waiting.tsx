@@ -36,7 +36,7 @@ export function Waiting({ site }: { site: Site | null }) {
     <section class="waiting-page">
       <Water />
       <h2>{t.waiting.title}</h2>
-      <p class="lead">{site ? t.waiting.noVisit(siteName(site)) : t.waiting.noSite}</p>
+      <p class="lead">{lead(site)}</p>
       {!site && (
         <figure class="code">
           <figcaption>
@@ -53,6 +53,11 @@ export function Waiting({ site }: { site: Site | null }) {
       </p>
     </section>
   );
+}
+
+function lead(site: Site | null): string {
+  if (!site) return t.waiting.noSite;
+  return site.archived ? t.waiting.archived(siteName(site), site.site_id) : t.waiting.noVisit(siteName(site));
 }
 
 export function Water() {

@@ -1,10 +1,19 @@
 // The hooks that tie the page to the world outside: address bar, clock, feed.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { Client, Failure } from "../api/client";
+import { Client } from "../api/client";
 import { Feed, type FeedState, type Limits } from "../api/feed";
-import { type Question, sitesURL } from "../api/requests";
-import { decodeSites, type Site } from "../api/types";
+import { breakdownURL, type Question, sitesURL, unknownHostsURL } from "../api/requests";
+import {
+  type BreakdownRow,
+  decodeBreakdown,
+  decodeSites,
+  decodeUnknownHosts,
+  type Site,
+  type TrafficTable,
+  type UnknownHost,
+} from "../api/types";
+import { type Polled, usePolled } from "./polled";
 import { formatView, parseView, type View } from "./view";
 
 export const client = new Client();
@@ -36,40 +45,26 @@ export function useClock(): Date {
   return now;
 }
 
-export interface SitesState {
-  sites: Site[] | null;
-  failure: Failure | null;
-}
-
 /** Sites register themselves, so the list is read again, sooner while it is empty. */
 const SITES_EVERY_MS = 30_000;
 const SITES_WAIT_MS = 2_000;
 
-export function useSites(): SitesState {
-  const [state, setState] = useState<SitesState>({ sites: null, failure: null });
-  useEffect(() => {
-    const abort = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const ask = async () => {
-      let wait = SITES_WAIT_MS;
-      try {
-        const { value } = await client.get(sitesURL, decodeSites, abort.signal);
-        if (value.length > 0) wait = SITES_EVERY_MS;
-        setState((old) => (old.sites === value && !old.failure ? old : { sites: value, failure: null }));
-      } catch (error) {
-        if (abort.signal.aborted) return;
-        const failure = error instanceof Failure ? error : new Failure("unexpected", String(error));
-        setState((old) => ({ ...old, failure }));
-      }
-      timer = setTimeout(() => void ask(), document.hidden ? SITES_EVERY_MS : wait);
-    };
-    void ask();
-    return () => {
-      abort.abort();
-      clearTimeout(timer);
-    };
-  }, []);
-  return state;
+export function useSites(): Polled<Site[]> {
+  return usePolled(client, sitesURL, decodeSites, (sites, failure) => (sites?.length && !failure ? SITES_EVERY_MS : SITES_WAIT_MS));
+}
+
+/** Edges report the hosts that they don't know every ten seconds or so. */
+const HOSTS_EVERY_MS = 30_000;
+
+export function useUnknownHosts(): Polled<UnknownHost[]> {
+  return usePolled(client, unknownHostsURL, decodeUnknownHosts, () => HOSTS_EVERY_MS);
+}
+
+/** Nobody waits for these tables as for the overview. */
+const TABLE_EVERY_MS = 5_000;
+
+export function useTrafficTable(question: Question, table: TrafficTable, limit: number): Polled<BreakdownRow[]> {
+  return usePolled(client, breakdownURL(question, table, limit), decodeBreakdown, () => TABLE_EVERY_MS);
 }
 
 /** useFeed keeps the question answered while the tab is visible. */

@@ -1,10 +1,15 @@
 // The view: everything that decides what the page shows. It lives in the
 // query string, so that a reload, a bookmark and the back button keep it.
 
+import { TRAFFIC_TABLES } from "../api/types";
 import { addDays, isCivilDate } from "../time/civil";
 import { DEFAULT_PERIOD, type Interval, INTERVALS, type Period, type Preset, PRESETS } from "../time/period";
 
 export type ChartForm = "chart" | "table";
+
+/** What the report of all traffic can be opened at. */
+export const TRAFFIC_TABS = ["requests", "pageviews", ...TRAFFIC_TABLES] as const;
+export type TrafficTab = (typeof TRAFFIC_TABS)[number];
 
 export interface View {
   /** A site's id, UUID or domain; null = the first one. */
@@ -13,17 +18,21 @@ export interface View {
   /** null = what suits the period. */
   interval: Interval | null;
   form: ChartForm;
+  /** null = its details are closed. */
+  traffic: TrafficTab | null;
 }
 
 /** parseView reads a query string; what makes no sense becomes the default. */
 export function parseView(search: string): View {
   const query = new URLSearchParams(search);
   const interval = query.get("interval");
+  const traffic = query.get("traffic");
   return {
     site: query.get("site") || null,
     period: parsePeriod(query),
     interval: INTERVALS.find((known) => known === interval) ?? null,
     form: query.get("show") === "table" ? "table" : "chart",
+    traffic: TRAFFIC_TABS.find((known) => known === traffic) ?? null,
   };
 }
 
@@ -65,6 +74,7 @@ export function formatView(view: View): string {
   }
   if (view.interval) query.set("interval", view.interval);
   if (view.form === "table") query.set("show", "table");
+  if (view.traffic) query.set("traffic", view.traffic);
   const text = query.toString();
   return text && `?${text}`;
 }

@@ -20,6 +20,13 @@ const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximum
 
 export const formatInteger = (value: number): string => integers.format(value);
 export const formatPercent = (fraction: number): string => percent.format(fraction);
+/** formatShare never rounds what is there down to nothing, nor what is missing up to everything. */
+export function formatShare(part: number, whole: number): string {
+  const fraction = whole > 0 ? part / whole : 0;
+  if (fraction > 0 && fraction < 0.01) return t.share.below(percent.format(0.01));
+  if (fraction < 1 && fraction > 0.99) return t.share.above(percent.format(0.99));
+  return percent.format(fraction);
+}
 export const formatTenths = (value: number): string => tenths.format(value);
 export const formatAxis = (value: number): string => axis.format(value);
 

@@ -84,6 +84,23 @@ test.runIf(EVERYTHING)("every state", async () => {
         await watched.page.keyboard.press("?");
         await watched.page.waitForTimeout(150);
       });
+      for (const tab of ["requests", "pageviews", "bots", "not-found"]) {
+        await shoot(name(`traffic-${tab}`), `/?period=30d&traffic=${tab}`, wide, folder, true);
+      }
+      server.unknown = "all";
+      server.refusing = { status: 401, code: "unauthorized", message: "show the owner's token" };
+      await shoot(name("hosts"), "/?period=30d", wide, folder, true, async (watched) => {
+        await ready(watched);
+        await watched.page.locator(".hosts summary").click();
+        await watched.page.locator(".hosts .act button").first().click();
+        await watched.page.waitForSelector(".hosts .refused");
+      });
+      server.refusing = null;
+      await shoot(name("archived"), "/?site=attic", wide, folder, false, async (watched) => {
+        await watched.page.waitForSelector(".badge");
+        await watched.page.waitForSelector(".hosts");
+      });
+      server.unknown = "none";
       const waiting = (watched: Watched) => watched.page.waitForSelector(".waiting-page").then(() => undefined);
       await shoot(name("quiet"), "/?site=quiet", wide, folder, false, waiting);
       server.sites = "none";

@@ -29,6 +29,22 @@ export function policy(): string {
   return [...declaration.matchAll(/"([^"]*)"/g)].map((match) => match[1]).join("");
 }
 
+/** The dimensions that are not of the overview. */
+const TRAFFIC = /^(bots|crawlers|not-found|downloads)$/;
+
+const NO_BOOKS = {
+  requests: null,
+  results: {},
+  pageviews: { recorded: 0, activated: 0, script_only: 0, cached: 0, reclassified: 0, people: 0 },
+  edges: [],
+  incomplete: [],
+  identity_changed: [],
+};
+
+function addedSite(domain: string): unknown {
+  return { site_id: domain, uuid: domain, domains: [domain], name: domain, time_zone: "UTC", archived: false };
+}
+
 interface Counters {
   requests: number;
   notModified: number;
@@ -44,6 +60,18 @@ export class FixtureServer {
   /** Milliseconds that each API answer waits. */
   delay = 0;
   sites: "all" | "one" | "none" = "all";
+  /** How many of the fixture's unknown hosts are seen. */
+  unknown: "all" | "none" | "many" = "none";
+  /** What POST /api/sites answers, where it does not add the site. */
+  refusing: { status: number; code: string; message: string } | null = null;
+  /** Answers the tables of all traffic, and only those, with an error. */
+  noTables = false;
+  /** Answers the accounting of days that no edge reported. */
+  noRequests = false;
+  /** Answers the accounting with an error. */
+  noBooks = false;
+  /** Domains that were added; they are sites, and unknown hosts no more. */
+  readonly added: string[] = [];
   readonly counters: Counters = { requests: 0, notModified: 0 };
   readonly #policy = policy();
   readonly #server: Server;
@@ -76,6 +104,7 @@ export class FixtureServer {
     this.counters.requests++;
     if (this.delay) await new Promise((resolve) => setTimeout(resolve, this.delay));
     if (this.failing) return send(response, this.failing, { error: { code: "unavailable", message: "The lake is being opened; wait a moment." } });
+    if (request.method === "POST") return this.#add(url, request, response);
     const answer = this.#answer(url);
     if (answer === undefined) {
       return send(response, 404, { error: { code: "unknown_site", message: `There is no site "${url.searchParams.get("site_id")}".` } });
@@ -91,6 +120,24 @@ export class FixtureServer {
     send(response, 200, answer);
   }
 
+  /** reset is what a test begins with. */
+  reset(): void {
+    Object.assign(this, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all", unknown: "none", refusing: null, noTables: false, noRequests: false, noBooks: false });
+    this.added.length = 0;
+  }
+
+  async #add(url: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    // As the aggregator does: nothing but JSON, and nothing from elsewhere.
+    const own = request.headers.origin === this.url && request.headers["content-type"] === "application/json";
+    if (url.pathname !== "/api/sites" || !own) return send(response, 403, { error: { code: "cross_origin", message: "not from here" } });
+    if (this.refusing) return send(response, this.refusing.status, { error: this.refusing });
+    const { domain } = JSON.parse(Buffer.concat(chunks).toString()) as { domain: string };
+    this.added.push(domain);
+    send(response, 201, addedSite(domain));
+  }
+
   #file(pathname: string, response: ServerResponse): void {
     const file = join(DIST, pathname === "/" ? "index.html" : pathname);
     if (!file.startsWith(DIST) || !existsSync(file)) {
@@ -104,21 +151,30 @@ export class FixtureServer {
     const query = url.searchParams;
     const name = url.pathname.slice("/api/".length);
     if (name === "sites") return this.#sites();
+    if (name === "sites/unknown") return this.#unknown();
     const site = query.get("site_id") ?? "";
     if (name === "stats/realtime") return this.#realtime(site);
     if (name === "stats/accounting") return this.#accounting(site);
     const folder = periodFolder(query);
     if (name === "stats/main") return this.#main(site, folder, query.has("compare"));
     if (name === "stats/timeseries") return this.#series(site, folder, query.get("interval") ?? "day");
-    const dimension = /^stats\/breakdown\/([a-z]+)$/.exec(name)?.[1];
+    const dimension = /^stats\/breakdown\/([a-z-]+)$/.exec(name)?.[1];
     if (!dimension) return undefined;
-    const rows = (fixture(`${site}/${folder}/breakdown.${dimension}`) as unknown[] | undefined) ?? [];
+    if (TRAFFIC.test(dimension) && this.noTables) return undefined;
+    const file = TRAFFIC.test(dimension) ? `${site}/traffic.${dimension}` : `${site}/${folder}/breakdown.${dimension}`;
+    const rows = (fixture(file) as unknown[] | undefined) ?? [];
     return rows.slice(Number(query.get("offset") ?? 0)).slice(0, Number(query.get("limit") ?? 10));
   }
 
   #sites(): unknown {
     const all = fixture("sites") as unknown[];
-    return { all, one: all.slice(0, 1), none: [] }[this.sites];
+    return [...{ all, one: all.slice(0, 1), none: [] }[this.sites], ...this.added.map(addedSite)];
+  }
+
+  #unknown(): unknown {
+    const all = (fixture("sites-unknown") as { host: string }[]).filter(({ host }) => !this.added.includes(host));
+    const many = Array.from({ length: 24 }, (_, i) => ({ ...all[0], host: `made-up-${i}.example` }));
+    return { all, none: [], many }[this.unknown];
   }
 
   #realtime(site: string): unknown {
@@ -127,7 +183,9 @@ export class FixtureServer {
 
   #accounting(site: string): unknown {
     const name = this.incomplete && site === "tidewater" ? "accounting.incomplete" : "accounting";
-    return fixture(`${site}/${name}`) ?? { edges: [], incomplete: [] };
+    if (this.noBooks) return undefined;
+    if (this.noRequests) return NO_BOOKS;
+    return fixture(`${site}/${name}`) ?? NO_BOOKS;
   }
 
   #main(site: string, folder: string, compare: boolean): unknown {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterEach(async () => {
   await watched?.context.close();
   watched = null;
-  Object.assign(server, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all" });
+  server.reset();
 });
 
 afterAll(async () => {

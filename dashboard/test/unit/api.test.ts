@@ -2,9 +2,26 @@ import { describe, expect, test, vi } from "vitest";
 import { Client, Failure } from "../../src/api/client";
 import { Feed, type FeedState, type Limits } from "../../src/api/feed";
 import { accountingURL, breakdownURL, mainURL, type Question, seriesURL } from "../../src/api/requests";
-import { decodeBreakdown, decodeMain, decodeSites, DIMENSIONS, ShapeError } from "../../src/api/types";
+import {
+  decodeAccounting,
+  decodeBreakdown,
+  decodeMain,
+  decodeSite,
+  decodeSites,
+  decodeUnknownHosts,
+  DIMENSIONS,
+  ShapeError,
+} from "../../src/api/types";
 
 const TODAY: Question = { siteId: "a b", period: { kind: "today" }, interval: "hour" };
+const BOOKS = {
+  requests: 3,
+  results: { pageview: 2, bot: 1 },
+  pageviews: { recorded: 2, activated: 0, script_only: 0, cached: 0, reclassified: 0, people: 2 },
+  edges: [],
+  incomplete: [],
+  identity_changed: [],
+};
 const signal = () => new AbortController().signal;
 
 describe("addresses", () => {
@@ -30,11 +47,27 @@ describe("decoders", () => {
     expect(decodeBreakdown([{ value: null, visitors: 1, pageviews: 1 }], "answer")).toHaveLength(1);
     expect(decodeSites(null, "answer")).toEqual([]);
   });
+  test("keep every result, whatever its name", () => {
+    const results = JSON.parse('{"pageview":2,"__proto__":1,"constructor":3}') as unknown;
+    expect([...decodeAccounting({ ...BOOKS, results }, "answer").results]).toEqual([["pageview", 2], ["__proto__", 1], ["constructor", 3]]);
+    expect(decodeAccounting({ ...BOOKS, requests: null, results: {} }, "answer").requests).toBe(null);
+  });
+  test("count rows of a table only where it has them", () => {
+    expect(decodeBreakdown([{ value: "/", visitors: 1, pageviews: 1 }, { value: "GPTBot", visitors: 0, pageviews: 0, events: 4 }], "answer").map((row) => row.events)).toEqual([0, 4]);
+  });
   test.each<[string, () => unknown]>([
     ["answer.visitors", () => decodeMain({ visitors: "12" }, "answer")],
     ["answer", () => decodeMain([], "answer")],
     ["answer", () => decodeBreakdown({}, "answer")],
     ["answer[1].pageviews", () => decodeBreakdown([{ value: "/", visitors: 1, pageviews: 1 }, { value: "/", visitors: 1 }], "answer")],
+    ["answer.requests", () => decodeAccounting({ ...BOOKS, requests: undefined }, "answer")],
+    ["answer.requests", () => decodeAccounting({ ...BOOKS, requests: -1 }, "answer")],
+    ["answer.results.pageview", () => decodeAccounting({ ...BOOKS, results: { pageview: 1.5 } }, "answer")],
+    ["answer.results", () => decodeAccounting({ ...BOOKS, results: [] }, "answer")],
+    ["answer.pageviews.cached", () => decodeAccounting({ ...BOOKS, pageviews: { ...BOOKS.pageviews, cached: null } }, "answer")],
+    ["answer.identity_changed[0]", () => decodeAccounting({ ...BOOKS, identity_changed: [1] }, "answer")],
+    ["answer.archived", () => decodeSite({ site_id: "a", uuid: "", domains: [], name: "", time_zone: "UTC", archived: "no" }, "answer")],
+    ["answer[0].host", () => decodeUnknownHosts([{ requests: 1, last_seen: "" }], "answer")],
     ["answer[0].domains[0]", () => decodeSites([{ site_id: "a", uuid: "", domains: [7], name: "", time_zone: "UTC" }], "answer")],
   ])("name the place that is wrong: %s", (place, decode) => {
     expect(decode).toThrow(ShapeError);
@@ -72,6 +105,24 @@ describe("client", () => {
     expect(second.changed).toBe(false);
     expect(second.value).toBe(first.value);
     expect(third.value).toHaveLength(1);
+  });
+
+  test("posts JSON and reads what came of it", async () => {
+    const asked: [string, RequestInit | undefined][] = [];
+    const client = new Client(async (url, init) => {
+      asked.push([String(url), init]);
+      return json({ site_id: "a", uuid: "u", domains: ["a"], name: "a", time_zone: "UTC", archived: false }, { status: 201 });
+    });
+    expect(await client.post("/api/sites", { domain: "a" }, decodeSite, signal())).toMatchObject({ site_id: "a" });
+    expect(asked[0]?.[0]).toBe("/api/sites");
+    expect(asked[0]?.[1]).toMatchObject({ method: "POST", body: '{"domain":"a"}', credentials: "same-origin", headers: { "Content-Type": "application/json" } });
+    expect(client.peek("/api/sites")).toBe(undefined);
+  });
+
+  test("a refusal keeps its code", async () => {
+    const { fetcher } = answering(json({ error: { code: "site_exists", message: "It is." } }, { status: 409 }));
+    const failure = await new Client(fetcher).post("/api/sites", {}, decodeSite, signal()).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ kind: "refused", code: "site_exists", status: 409, message: "It is." });
   });
 
   test.each<[string, Response | Error, string, string]>([

@@ -8,8 +8,11 @@ import {
   type Decoder,
   decodeRealtime,
   decodeSeries,
+  decodeSite,
   decodeSites,
+  decodeUnknownHosts,
   ShapeError,
+  TRAFFIC_TABLES,
 } from "../../src/api/types";
 
 const FIXTURES = join(import.meta.dirname, "..", "..", "fixtures");
@@ -17,16 +20,15 @@ const FIXTURES = join(import.meta.dirname, "..", "..", "fixtures");
 const GOLDEN = join(import.meta.dirname, "..", "..", "..", "aggregator", "api", "testdata", "golden");
 
 const DECODERS: [RegExp, Decoder<unknown>][] = [
-  [/(^|[/_.-])sites/, decodeSites],
+  [/(^|[/_.-])sites-unknown\.json$/, decodeUnknownHosts],
+  [/(^|[/_.-])sites\.json$/, decodeSites],
+  [/(^|[/_.-])site\.json$/, decodeSite],
   [/(^|[/_.-])main/, decodeMain],
   [/timeseries/, decodeSeries],
-  [/breakdown/, decodeBreakdown],
+  [/breakdown|traffic/, decodeBreakdown],
   [/realtime/, decodeRealtime],
   [/accounting/, decodeAccounting],
 ];
-
-/** Administration's answers, which programs ask for and the page does not. */
-const NOT_ASKED = /^(site|sites-unknown)\.json$/;
 
 function answersIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
@@ -48,7 +50,7 @@ describe("the fixtures", () => {
 });
 
 describe.runIf(existsSync(GOLDEN))("the aggregator's own answers", () => {
-  const names = answersIn(GOLDEN).filter((name) => !NOT_ASKED.test(name));
+  const names = answersIn(GOLDEN);
   test("cover every question of the page", () => {
     for (const [pattern] of DECODERS) expect(names.some((name) => pattern.test(name)), String(pattern)).toBe(true);
   });
@@ -61,5 +63,28 @@ describe.runIf(existsSync(GOLDEN))("the aggregator's own answers", () => {
       return;
     }
     expect(() => decode(answer, name)).not.toThrow(ShapeError);
+  });
+});
+
+describe("the books close", () => {
+  const files = [FIXTURES, GOLDEN].filter(existsSync).flatMap((folder) =>
+    answersIn(folder)
+      .filter((name) => name.includes("accounting"))
+      .map((name): [string, string] => [folder, name]),
+  );
+  test("in more than one answer", () => expect(files.length).toBeGreaterThan(3));
+  test.each(files)("%s/%s", (folder, name) => {
+    const { requests, results, pageviews } = decodeAccounting(read(folder, name), name);
+    expect([...results.values()].reduce((a, b) => a + b, 0)).toBe(requests ?? 0);
+    const { recorded, activated, script_only, cached, reclassified, people } = pageviews;
+    expect(recorded + activated + script_only + cached - reclassified).toBe(people);
+  });
+});
+
+describe.runIf(existsSync(GOLDEN))("the tables of all traffic", () => {
+  test.each(TRAFFIC_TABLES)("%s count rows", (table) => {
+    const rows = decodeBreakdown(read(GOLDEN, `breakdown-${table}.json`), table);
+    expect(rows.length).toBeGreaterThan(0);
+    for (const row of rows) expect(row.events).toBeGreaterThan(0);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { customPeriod, formatView, parseView, type View } from "../../src/state/view";
 
-const PLAIN: View = { site: null, period: { kind: "today" }, interval: null, form: "chart" };
+const PLAIN: View = { site: null, period: { kind: "today" }, interval: null, form: "chart", traffic: null };
 
 describe("the address bar", () => {
   test.each<[string, View]>([
@@ -11,8 +11,9 @@ describe("the address bar", () => {
     ["?period=day&date=2026-11-21", { ...PLAIN, period: { kind: "day", date: "2026-11-21" } }],
     [
       "?site=a&period=custom&from=2026-11-02&to=2026-11-15&show=table",
-      { site: "a", period: { kind: "custom", from: "2026-11-02", to: "2026-11-15" }, interval: null, form: "table" },
+      { site: "a", period: { kind: "custom", from: "2026-11-02", to: "2026-11-15" }, interval: null, form: "table", traffic: null },
     ],
+    ["?show=table&traffic=not-found", { ...PLAIN, form: "table", traffic: "not-found" }],
   ])("%s means the same both ways", (search, view) => {
     expect(parseView(search)).toEqual(view);
     expect(formatView(view)).toBe(search);
@@ -27,6 +28,7 @@ describe("the address bar", () => {
     "?period=__proto__",
     "?interval=second",
     "?show=pie",
+    "?traffic=toString",
     "?%E0%A4%A",
   ])("%s makes no sense and is the default", (search) => {
     expect(parseView(search)).toEqual(PLAIN);

@@ -18,10 +18,14 @@ export function Notices({ accounting, zone, now }: Props) {
   if (!accounting) return null;
   const incidents = accounting.incomplete.filter((incident) => incident.count > 0);
   const troubles = edgeTroubles(accounting.edges, now);
-  if (incidents.length === 0 && troubles.length === 0) return null;
+  const changes = accounting.identity_changed;
+  if (incidents.length + troubles.length + changes.length === 0) return null;
   return (
     <div class="notices">
       {incidents.length > 0 && <Incomplete incidents={incidents} zone={zone} />}
+      {changes.map((at, i) => (
+        <IdentityNotice key={`${at} ${i}`} at={at} zone={zone} />
+      ))}
       {troubles.map((trouble) => (
         <EdgeNotice key={`${trouble.edge.edge} ${trouble.kind}`} trouble={trouble} />
       ))}
@@ -68,6 +72,17 @@ function Incomplete({ incidents, zone }: { incidents: readonly Incident[]; zone:
           </table>
         </details>
       </div>
+    </section>
+  );
+}
+
+function IdentityNotice({ at, zone }: { at: string; zone: string }) {
+  return (
+    <section class="notice identity">
+      <Warning />
+      <p>
+        <strong>{t.identity.title(formatMoments(at, at, zone))}</strong> {t.identity.hint}
+      </p>
     </section>
   );
 }

@@ -34,7 +34,7 @@ export function labelOf(dimension: Dimension, value: string | null): Label {
   return plain(value);
 }
 
-function plain(value: string): Label {
+export function plain(value: string): Label {
   const text = visible(value);
   return { text, title: text, special: false };
 }

@@ -1,0 +1,50 @@
+// The tables of what is no page view. One is asked for while it is open.
+
+import { useState } from "preact/hooks";
+import type { Question } from "../../api/requests";
+import type { TrafficTable } from "../../api/types";
+import { useTrafficTable } from "../../state/hooks";
+import { t } from "../../text/en";
+import { type Column, limitFor, Ranking, ROWS } from "../breakdown/Ranking";
+import { trafficLabel } from "./words";
+
+const visitors: Column = { head: t.breakdown.visitors, of: (row) => row.visitors };
+const rowsCalled = (head: string): Column => ({ head, of: (row) => row.events });
+
+const COUNTS: Record<TrafficTable, [Column, ...Column[]]> = {
+  bots: [rowsCalled(t.traffic.columns.requests)],
+  crawlers: [rowsCalled(t.traffic.columns.requests)],
+  "not-found": [rowsCalled(t.traffic.columns.times), visitors],
+  downloads: [rowsCalled(t.traffic.columns.downloads), visitors],
+};
+
+export function TrafficRanking({ question, table }: { question: Question; table: TrafficTable }) {
+  const [shown, setShown] = useState(ROWS);
+  const { value, failure, loading } = useTrafficTable(question, table, limitFor(shown));
+  const text = t.traffic.table[table];
+  return (
+    <div class={`ranking ${loading && value ? "stale" : ""}`} data-table={table} aria-busy={loading}>
+      <p class="note" id={`traffic-${table}`}>
+        {text.note}
+      </p>
+      {failure && (
+        <p class="refused" role="alert">
+          {t.traffic.tableUnreadable(failure.message)}
+        </p>
+      )}
+      {(value || !failure) && (
+        <Ranking
+          title={t.traffic.tab[table]}
+          labelledBy={`traffic-${table}`}
+          column={text.column}
+          counts={COUNTS[table]}
+          label={(name) => trafficLabel(table, name)}
+          rows={value}
+          empty={text.empty}
+          shown={shown}
+          onShow={setShown}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+// One address, asked again and again while somebody looks. It is for answers
+// beside the overview; those of the overview belong together and are the feed's.
+
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { type Client, Failure } from "../api/client";
+import type { Decoder } from "../api/types";
+
+export interface Polled<T> {
+  /** The latest answer; while another address is asked for the first time, the one before it. */
+  value: T | null;
+  failure: Failure | null;
+  /** The value answers an earlier address than the one that is asked. */
+  loading: boolean;
+  /** refresh asks at once. */
+  refresh: () => void;
+}
+
+interface State<T> {
+  url: string | null;
+  value: T | null;
+  failure: Failure | null;
+}
+
+/** usePolled waits `every` milliseconds between two answers, which may depend on the last one. */
+export function usePolled<T>(
+  client: Client,
+  url: string,
+  decode: Decoder<T>,
+  every: (value: T | null, failure: Failure | null) => number,
+): Polled<T> {
+  const [state, setState] = useState<State<T>>(() => ({ url: null, value: client.peek<T>(url) ?? null, failure: null }));
+  const [asked, setAsked] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = async () => {
+      clearTimeout(timer);
+      let value: T | null = null;
+      let failure: Failure | null = null;
+      try {
+        const answer = (await client.get(url, decode, abort.signal)).value;
+        value = answer;
+        setState((old) => (old.url === url && old.value === answer && !old.failure ? old : { url, value: answer, failure: null }));
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        const reason = error instanceof Failure ? error : new Failure("unexpected", String(error));
+        failure = reason;
+        setState((old) => ({ url, value: old.value, failure: reason }));
+      }
+      clearTimeout(timer);
+      // Hidden pages ask for nothing; onVisible goes on.
+      if (!abort.signal.aborted && !document.hidden) timer = setTimeout(() => void ask(), every(value, failure));
+    };
+    const onVisible = () => {
+      if (document.hidden) clearTimeout(timer);
+      else void ask();
+    };
+    document.addEventListener("visibilitychange", onVisible);
+    void ask();
+    return () => {
+      document.removeEventListener("visibilitychange", onVisible);
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [client, url, asked]);
+  const refresh = useCallback(() => setAsked((times) => times + 1), []);
+  return { value: state.value, failure: state.failure, loading: state.url !== url, refresh };
+}
