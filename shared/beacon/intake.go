@@ -59,11 +59,6 @@ const (
 	// maxBatchBody bounds Umami's batches and maxServerBody those of servers.
 	maxBatchBody  = 4 << 20
 	maxServerBody = 8 << 20
-	// smallBody is what comes with the headers, in one packet or two.
-	smallBody = 4 << 10
-	// bodyTime is how long a body may take, so that a slow one does not hold
-	// memory.
-	bodyTime = 15 * time.Second
 	// writePatience is how long a message waits to be written before its sender
 	// is told to come back.
 	writePatience = 5 * time.Second
@@ -87,6 +82,7 @@ type Intake struct {
 	addresses atomic.Pointer[buckets]
 	sites     atomic.Pointer[buckets]
 	held      atomic.Int64 // bytes of large bodies that are being read
+	slow      slowBodies
 	// ownKey signs tokens until the registry brings a key.
 	ownKey []byte
 	now    func() time.Time
@@ -99,6 +95,7 @@ func New(cfg Config) *Intake {
 	}
 	in := &Intake{cfg: cfg, log: cfg.Logger, ownKey: make([]byte, 32), now: time.Now}
 	in.SetLimits(cfg.Limits)
+	in.slow.allow(bodyTime)
 	_, _ = rand.Read(in.ownKey) // never fails since Go 1.24
 	return in
 }
@@ -207,6 +204,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			q.unavailable()
 		}
 	}()
+	defer q.leave()
 	name, rest, ok := h.find(r.URL.Path)
 	route, known := h.routes[name]
 	if !ok || !known {

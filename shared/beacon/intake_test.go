@@ -1,13 +1,11 @@
 package beacon
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -746,34 +744,6 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 	}
 	if refused == 0 || refused > 10 || d.in.held.Load() != 0 {
 		t.Errorf("%d of %d are told to come back, %d bytes are held for ever", refused, senders, d.in.held.Load())
-	}
-}
-
-// TestABodyThatComesTooSlowlyIsAnswered by a real server, which would wait for
-// the rest of it otherwise.
-func TestABodyThatComesTooSlowlyIsAnswered(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits as long as a body may take")
-	}
-	t.Parallel()
-	d := newDoor(t, Mount{})
-	h := d.in.At(d.mount)
-	server := httptest.NewServer(h)
-	defer server.Close()
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_, _ = io.WriteString(conn, "POST /api/send HTTP/1.1\r\nHost: x\r\nX-Test-Client: "+visitor+"\r\nContent-Length: 9000\r\n\r\n{")
-	_ = conn.SetReadDeadline(time.Now().Add(bodyTime + 5*time.Second))
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatalf("no answer: %v", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusBadRequest || !answer.Close {
-		t.Errorf("answered %s, and the connection goes on: %v", answer.Status, !answer.Close)
 	}
 }
 
