@@ -1,6 +1,6 @@
 // The page: what the address bar asks for, put together.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Failure } from "../api/client";
 import type { Site } from "../api/types";
 import { useKeysEnabled, useShortcuts } from "../state/keys";
@@ -29,7 +29,9 @@ export function App() {
   const [datesOpen, setDatesOpen] = useState(false);
   const [keysEnabled, setKeysEnabled] = useKeysEnabled();
 
-  const site = sites ? findSite(sites, view.site) : null;
+  const shown = useRef<string | null>(null);
+  const site = sites ? findSite(sites, view.site, shown.current) : null;
+  if (site && view.site === null) shown.current = site.site_id;
   const clock = useClock();
   const zone = site?.time_zone ?? "UTC";
   const now = localClock(clock, zone);

@@ -142,6 +142,7 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
           overview={overview}
           range={rangeShown}
           days={days}
+          zone={site.time_zone}
           now={now}
           interval={dashboard.interval}
           form={view.form}

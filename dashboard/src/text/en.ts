@@ -22,10 +22,7 @@ export const t = {
     archivedHint: "Nothing new is recorded for it; what it has stays.",
   },
 
-  share: {
-    below: (share: string): string => `< ${share}`,
-    above: (share: string): string => `> ${share}`,
-  },
+  share: { below: (share: string): string => `< ${share}`, above: (share: string): string => `> ${share}` },
 
   numbers: {
     label: "Numbers of the period",
@@ -89,6 +86,7 @@ export const t = {
     when: { hour: "Hour", day: "Day", week: "Week", month: "Month" },
     weekOf: (day: string): string => `Week of ${day}`,
     partial: "so far",
+    marked: "Visitors told apart anew",
     future: "not yet",
     show: (series: string): string => `Show ${series.toLowerCase()}`,
     nothing: "No visits in this period",
@@ -151,7 +149,7 @@ export const t = {
       times: "Times",
       downloads: "Downloads",
     },
-    requestsNote: "Each request counts once, as what it was taken for when it came.",
+    requestsNote: "Each request counts once, as what it was taken for when it came. Proxies report them once a minute.",
     result: {
       pageview: "Page views",
       error: "Error pages",
@@ -246,7 +244,7 @@ export const t = {
     open: "Show them",
     openOne: "Show it",
     lead: "A proxy was asked for these names and counts nothing for them. Add those that are yours; what others made up can stay.",
-    columns: { host: "Host", requests: "Requests", seen: "Last seen", add: "Add" },
+    columns: { host: "Host", requests: "Requests", seen: "Last seen" },
     unit: (one: boolean): string => (one ? "request" : "requests"),
     anyHost: "HOST",
     add: "Add",

@@ -51,6 +51,12 @@ export function fillBuckets(
   ];
 }
 
+/** marksOf finds the buckets, by index, that moments fall into; they are local times. */
+export function marksOf(buckets: readonly Bucket[], moments: readonly string[], interval: Interval): ReadonlySet<number> {
+  const starts = new Set(moments.map((moment) => bucketStart(moment, interval)));
+  return new Set(buckets.flatMap((bucket, i) => (starts.has(bucketStart(bucket.date, interval)) ? [i] : [])));
+}
+
 /** bucketStart is where the bucket of a local time begins. */
 export function bucketStart(local: string, interval: Interval): string {
   const day = local.slice(0, 10);

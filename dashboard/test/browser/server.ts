@@ -168,7 +168,7 @@ export class FixtureServer {
 
   #sites(): unknown {
     const all = fixture("sites") as unknown[];
-    return [...{ all, one: all.slice(0, 1), none: [] }[this.sites], ...this.added.map(addedSite)];
+    return [...this.added.map(addedSite), ...{ all, one: all.slice(0, 1), none: [] }[this.sites]];
   }
 
   #unknown(): unknown {

@@ -53,6 +53,17 @@ const words = (page: Page, selector: string) =>
 const tab = (page: Page, name: string) => page.locator(`input[name=traffic][value="${name}"]`);
 const focused = (page: Page) => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
 
+/** markedPixels counts the pixels of the chart that have the colour of a mark, which nothing else in it has. */
+function markedPixels(page: Page): Promise<number> {
+  return page.locator(".plot canvas").evaluate((node) => {
+    const canvas = node as HTMLCanvasElement;
+    const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) if (data[i] === 0x6d && data[i + 1] === 0x4a && data[i + 2] === 0x0e) count++;
+    return count;
+  });
+}
+
 describe("all traffic", () => {
   test.each(LOOKS)("people and everything else, side by side (%s)", async (_, look) => {
     const page = await visit("/?period=30d", look);
@@ -97,6 +108,7 @@ describe("all traffic", () => {
 
   test("people's page views are a sum that can be followed", async () => {
     const page = await visit("/?period=30d&traffic=pageviews");
+    expect(await markedPixels(page), "no mark where no salts were lost").toBe(0);
     expect(await words(page, ".sum tr td")).toEqual(["36,911", "+ 1,204", "+ 402", "+ 1,688", "− 2,085", "38,120"]);
   });
 
@@ -189,6 +201,18 @@ describe("all traffic", () => {
     expect(await page.locator(".notice.identity").textContent()).toBe(
       "Visitors were told apart anew from 18 Nov, 03:00 on. The keys that identities are made with were lost. Who came before and after is counted as two visitors.",
     );
+    expect(await markedPixels(page)).toBeGreaterThan(60);
+    const chart = page.locator(".chart");
+    await chart.focus();
+    await page.keyboard.press("Home");
+    expect(await page.locator(".tooltip .marked").count()).toBe(0);
+    await page.keyboard.press("End");
+    for (let back = 0; back < 4; back++) await page.keyboard.press("ArrowLeft");
+    expect(await page.locator(".tooltip").textContent()).toMatch(/^Wednesday.* 18 November 2026.*Visitors told apart anew$/);
+    expect(await chart.locator("[aria-live]").textContent()).toMatch(/\. Visitors told apart anew$/);
+    await page.keyboard.press("t");
+    expect(await words(page, ".chart-table tr:has(.marked) th")).toEqual(["Wed, 18 Nov 2026 Visitors told apart anew"]);
+    await expectAccessible(page, "marked");
     expectNoComplaints();
   });
 });
@@ -222,6 +246,8 @@ describe("hosts that are no sites", () => {
     await expect.poll(() => focused(page)).toBe("Show staging.tidewater.example");
     await expectAccessible(page, "added");
     expect(server.added).toEqual(["staging.tidewater.example"]);
+    await expect.poll(() => page.locator(".site-picker option").first().textContent()).toBe("staging.tidewater.example");
+    expect(await page.locator("h1 .site-name").textContent(), "nothing but a click goes to another site").toBe("tidewater.example");
     await page.keyboard.press("Enter");
     await page.waitForSelector(".waiting-page");
     expect(await page.locator("h1 .site-name").textContent()).toBe("staging.tidewater.example");

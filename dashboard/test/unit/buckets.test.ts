@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { bucketStart, fillBuckets } from "../../src/time/buckets";
+import { bucketStart, fillBuckets, marksOf } from "../../src/time/buckets";
+import type { Interval } from "../../src/time/period";
 import { niceTop, plotData, tickEvery } from "../../src/reports/overview/plot";
 
 const NOW = "2026-11-22T14:25";
@@ -96,5 +97,19 @@ describe("drawing", () => {
     expect(tickEvery(24, 12, "hour")).toBe(2);
     expect(tickEvery(30, 10, "day")).toBe(3);
     expect(Math.ceil(4000 / tickEvery(4000, 6, "day"))).toBeLessThanOrEqual(6);
+  });
+});
+
+describe("marks", () => {
+  const bucket = (date: string) => ({ date, visitors: 1, pageviews: 1, partial: false });
+  test.each<[Interval, string[], string[], number[]]>([
+    ["day", ["2026-11-17", "2026-11-18", "2026-11-19"], ["2026-11-18T03:00:00"], [1]],
+    ["hour", ["2026-11-18T02:00:00", "2026-11-18T03:00:00"], ["2026-11-18T03:59:59"], [1]],
+    ["week", ["2026-11-12", "2026-11-16"], ["2026-11-14T00:00:00", "2026-11-22T23:59:59"], [0, 1]],
+    ["month", ["2026-10-15", "2026-11-01"], ["2026-10-31T23:00:00"], [0]],
+    ["day", ["2026-11-17"], ["2026-11-18T03:00:00"], []],
+    ["day", ["2026-11-17"], [], []],
+  ])("stand on the %s that they fall into: %j, %j", (interval, dates, moments, wanted) => {
+    expect([...marksOf(dates.map(bucket), moments, interval)]).toEqual(wanted);
   });
 });

@@ -88,5 +88,11 @@ describe("the site that is shown", () => {
   test("is the first in use", () => expect(findSite(sites, null)?.site_id).toBe("shop"));
   test("is an archived one where there is no other", () => expect(findSite(sites.slice(0, 1), null)?.site_id).toBe("attic"));
   test.each(["attic", "ATTIC.example", "attic-uuid"])("is the archived one that is asked for by %s", (name) => expect(findSite(sites, name)?.site_id).toBe("attic"));
+  test("stays, whatever comes before it in the list", () => {
+    const more = [site("blog", false), ...sites];
+    expect(findSite(more, null, "shop")?.site_id).toBe("shop");
+    expect(findSite(more, null, "gone")?.site_id).toBe("blog");
+    expect(findSite(more, "attic", "shop")?.site_id).toBe("attic");
+  });
   test("is none that there is not", () => expect(findSite(sites, "x")).toBe(null));
 });

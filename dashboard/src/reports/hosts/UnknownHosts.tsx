@@ -53,7 +53,7 @@ export function UnknownHosts({ zone, onAdded, onSite }: Props) {
                 </th>
                 <th scope="col">{t.hosts.columns.seen}</th>
                 <th scope="col">
-                  <span class="hidden">{t.hosts.columns.add}</span>
+                  <span class="hidden">{t.hosts.add}</span>
                 </th>
               </tr>
             </thead>

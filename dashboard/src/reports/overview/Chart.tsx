@@ -14,11 +14,13 @@ interface Props {
   buckets: readonly Bucket[];
   interval: Interval;
   oneDay: boolean;
+  /** The buckets, by index, in which identities began anew. */
+  marks: ReadonlySet<number>;
   shown: Shown;
   dark: boolean;
 }
 
-export function Chart({ buckets, interval, oneDay, shown, dark }: Props) {
+export function Chart({ buckets, interval, oneDay, marks, shown, dark }: Props) {
   const canvas = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<{ index: number; left: number } | null>(null);
@@ -26,7 +28,7 @@ export function Chart({ buckets, interval, oneDay, shown, dark }: Props) {
 
   // Anything but the numbers makes a new plot; new numbers only redraw it.
   const partial = buckets.findIndex((bucket) => bucket.partial);
-  const shape = [interval, buckets.length, buckets[0]?.date, partial, shown.visitors, shown.pageviews, dark].join();
+  const shape = [interval, buckets.length, buckets[0]?.date, partial, shown.visitors, shown.pageviews, dark, ...marks].join();
   useEffect(() => {
     const element = canvas.current;
     if (!element) return;
@@ -34,7 +36,7 @@ export function Chart({ buckets, interval, oneDay, shown, dark }: Props) {
       const current = plot.current;
       setCursor(index === null || !current || !buckets[index] ? null : { index, left: current.valToPos(index, "x") + current.bbox.left / devicePixelRatio });
     };
-    const current = new uPlot(plotOptions(element, { buckets, interval, shown, onCursor }), plotData(buckets), element);
+    const current = new uPlot(plotOptions(element, { buckets, interval, marks, shown, onCursor }), plotData(buckets), element);
     plot.current = current;
     const resized = new ResizeObserver(() => {
       if (element.clientWidth > 0) current.setSize({ width: element.clientWidth, height: element.clientHeight });
@@ -57,7 +59,7 @@ export function Chart({ buckets, interval, oneDay, shown, dark }: Props) {
     const bucket = buckets[index];
     if (!current || !bucket) return;
     current.setCursor({ left: current.valToPos(index, "x"), top: 0 });
-    setSpoken(describe(bucket, interval, oneDay));
+    setSpoken(describe(bucket, interval, oneDay, marks.has(index)));
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const end = buckets.findLastIndex((bucket) => bucket.visitors !== null);
@@ -79,7 +81,7 @@ export function Chart({ buckets, interval, oneDay, shown, dark }: Props) {
   return (
     <div class="chart" role="group" aria-label={t.chart.label} aria-describedby="chart-help" tabIndex={0} data-arrows onKeyDown={onKeyDown} onBlur={hide}>
       <div class="plot" ref={canvas} aria-hidden="true" />
-      {cursor && bucket && <Tooltip bucket={bucket} interval={interval} oneDay={oneDay} left={cursor.left} flip={cursor.index > buckets.length / 2} />}
+      {cursor && bucket && <Tooltip bucket={bucket} interval={interval} oneDay={oneDay} marked={marks.has(cursor.index)} left={cursor.left} flip={cursor.index > buckets.length / 2} />}
       <p class="hidden" id="chart-help">
         {t.chart.help}
       </p>
@@ -94,11 +96,12 @@ interface TooltipProps {
   bucket: Bucket;
   interval: Interval;
   oneDay: boolean;
+  marked: boolean;
   left: number;
   flip: boolean;
 }
 
-function Tooltip({ bucket, interval, oneDay, left, flip }: TooltipProps) {
+function Tooltip({ bucket, interval, oneDay, marked, left, flip }: TooltipProps) {
   return (
     <div class={`tooltip ${flip ? "flip" : ""}`} style={{ left: `${left}px` }} aria-hidden="true">
       <p class="tooltip-when">
@@ -113,6 +116,7 @@ function Tooltip({ bucket, interval, oneDay, left, flip }: TooltipProps) {
           </div>
         ))}
       </dl>
+      {marked && <p class="marked">{t.chart.marked}</p>}
     </div>
   );
 }
@@ -121,8 +125,8 @@ function valueText(value: number | null): string {
   return value === null ? t.chart.future : formatInteger(value);
 }
 
-function describe(bucket: Bucket, interval: Interval, oneDay: boolean): string {
+function describe(bucket: Bucket, interval: Interval, oneDay: boolean, marked: boolean): string {
   const when = formatBucket(bucket.date, interval, oneDay);
   const values = SERIES.map((name) => `${t.numbers[name]} ${valueText(bucket[name])}`);
-  return `${[when, ...values].join(", ")}${bucket.partial ? ` ${t.chart.partial}` : ""}`;
+  return `${[when, ...values].join(", ")}${bucket.partial ? ` ${t.chart.partial}` : ""}${marked ? `. ${t.chart.marked}` : ""}`;
 }

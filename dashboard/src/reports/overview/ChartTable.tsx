@@ -10,11 +10,13 @@ interface Props {
   buckets: readonly Bucket[];
   interval: Interval;
   oneDay: boolean;
+  /** The buckets, by index, in which identities began anew. */
+  marks: ReadonlySet<number>;
   shown: Shown;
 }
 
-export function ChartTable({ buckets, interval, oneDay, shown }: Props) {
-  const rows = buckets.filter((bucket) => bucket.visitors !== null).reverse();
+export function ChartTable({ buckets, interval, oneDay, marks, shown }: Props) {
+  const rows = buckets.map((bucket, i) => ({ ...bucket, marked: marks.has(i) })).filter((bucket) => bucket.visitors !== null).reverse();
   const columns = SERIES.filter((name) => shown[name]);
   return (
     <div class="chart-table" tabIndex={0} role="region" aria-label={t.chart.label} data-arrows>
@@ -35,6 +37,7 @@ export function ChartTable({ buckets, interval, oneDay, shown }: Props) {
               <th scope="row">
                 {formatBucketRow(bucket.date, interval, oneDay)}
                 {bucket.partial && <em> {t.chart.partial}</em>}
+                {bucket.marked && <em class="marked"> {t.chart.marked}</em>}
               </th>
               {columns.map((name) => (
                 <td key={name} class="count">

@@ -3,7 +3,8 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Overview } from "../../api/feed";
 import type { ChartForm } from "../../state/view";
-import { fillBuckets } from "../../time/buckets";
+import { fillBuckets, marksOf } from "../../time/buckets";
+import { localClock } from "../../time/civil";
 import { type DateRange, type Interval, intervalsFor } from "../../time/period";
 import { t } from "../../text/en";
 import { Segments } from "../../ui/Segments";
@@ -16,7 +17,8 @@ interface Props {
   range: DateRange | null;
   /** How many days the period has; null where only the server knows. */
   days: number | null;
-  /** The site's wall clock. */
+  /** The site's zone, and its wall clock. */
+  zone: string;
   now: string;
   interval: Interval;
   form: ChartForm;
@@ -26,7 +28,7 @@ interface Props {
 }
 
 export function TimeSeries(props: Props) {
-  const { overview, range, now, form, dark } = props;
+  const { overview, range, zone, now, form, dark } = props;
   const [shown, setShown] = useState<Shown>({ visitors: true, pageviews: true });
   const minute = now.slice(0, 16);
   const buckets = useMemo(
@@ -34,6 +36,8 @@ export function TimeSeries(props: Props) {
     [overview?.series, overview?.question, range?.from, range?.to, minute],
   );
   const interval = overview?.question.interval ?? props.interval;
+  const changes = overview?.accounting?.identity_changed;
+  const marks = useMemo(() => marksOf(buckets, localTimes(changes ?? [], zone), interval), [buckets, changes, zone, interval]);
   const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
   const nothing = overview?.main.pageviews === 0;
 
@@ -78,8 +82,8 @@ export function TimeSeries(props: Props) {
       </div>
       <div class="chart-box">
         {!overview && <div class="chart-skeleton" aria-hidden="true" />}
-        {overview && form === "chart" && <Chart buckets={buckets} interval={interval} oneDay={oneDay} shown={shown} dark={dark} />}
-        {overview && form === "table" && <ChartTable buckets={buckets} interval={interval} oneDay={oneDay} shown={shown} />}
+        {overview && form === "chart" && <Chart buckets={buckets} interval={interval} oneDay={oneDay} marks={marks} shown={shown} dark={dark} />}
+        {overview && form === "table" && <ChartTable buckets={buckets} interval={interval} oneDay={oneDay} marks={marks} shown={shown} />}
         {nothing && form === "chart" && (
           <p class="chart-nothing">
             <strong>{t.chart.nothing}</strong>
@@ -89,4 +93,8 @@ export function TimeSeries(props: Props) {
       </div>
     </section>
   );
+}
+
+function localTimes(moments: readonly string[], zone: string): string[] {
+  return moments.map((moment) => new Date(moment)).flatMap((at) => (Number.isNaN(at.getTime()) ? [] : [localClock(at, zone)]));
 }

@@ -48,6 +48,7 @@ interface Colours {
   visitorsFaint: string;
   pageviews: string;
   grid: string;
+  mark: string;
   label: string;
   sheet: string;
   font: string;
@@ -65,6 +66,7 @@ function coloursOf(element: Element): Colours {
     visitorsFaint: get("--chart-faint"),
     pageviews: get("--second"),
     grid: get("--line"),
+    mark: get("--warn-ink"),
     label: get("--ink-3"),
     sheet: get("--sheet"),
     font: `${size}px ${style.fontFamily}`,
@@ -75,6 +77,8 @@ function coloursOf(element: Element): Colours {
 export interface PlotInput {
   buckets: readonly Bucket[];
   interval: Interval;
+  /** Buckets that a line marks: visitors on its two sides were told apart by other keys. */
+  marks: ReadonlySet<number>;
   shown: Shown;
   onCursor: (index: number | null) => void;
 }
@@ -109,8 +113,26 @@ export function plotOptions(element: HTMLElement, input: PlotInput): uPlot.Optio
       ...seriesPair(colours.visitors, shown.visitors, partial, single, colours, 2.25, colours.visitorsFill),
       ...seriesPair(colours.pageviews, shown.pageviews, partial, single, colours, 1.75),
     ],
-    hooks: { setCursor: [(plot) => input.onCursor(plot.cursor.idx ?? null)] },
+    hooks: {
+      setCursor: [(plot) => input.onCursor(plot.cursor.idx ?? null)],
+      drawAxes: [(plot) => drawMarks(plot, input.marks, colours.mark)],
+    },
   };
+}
+
+function drawMarks({ ctx, bbox, valToPos }: uPlot, marks: ReadonlySet<number>, colour: string): void {
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = uPlot.pxRatio;
+  ctx.setLineDash([2 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
+  for (const index of marks) {
+    const x = Math.round(valToPos(index, "x", true)) + 0.5;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 function seriesPair(
