@@ -1,5 +1,11 @@
 package shared
 
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"io"
+)
+
 // PathEdge is where an edge or a collector asks for what it needs to know
 // before it can enrich: `GET /v1/edge`, bearer edge token, answered with an
 // [EdgeState] and an ETag; If-None-Match with that tag is answered 304.
@@ -10,8 +16,8 @@ const PathEdge = "/v1/edge"
 const EdgePoll = 5
 
 // EdgeState is the registry as one edge token may see it, with the secrets
-// that enrichment needs. Sites may be kept on disk; Salts and SigningKey live
-// in memory only, on both sides of the wire.
+// that enrichment needs. Sites may be kept on disk; Salts and keys live in
+// memory only, on both sides of the wire.
 type EdgeState struct {
 	Version string       `json:"version"` // changes with any part of it; also the ETag
 	Sites   []SiteConfig `json:"sites"`
@@ -19,11 +25,23 @@ type EdgeState struct {
 	// long as its identities are still sent beside (2 hours), and of the next
 	// one, ahead of the rotation.
 	Salts []Salt `json:"salts"`
-	// SigningKey signs the tokens of Umami's protocol (HS256).
-	SigningKey []byte `json:"signing_key"`
+	// SigningKey is what the keys of all sites' tokens are derived from
+	// ([TokenKey]): for those who may see every site, else empty.
+	SigningKey []byte `json:"signing_key,omitempty"`
+	// TokenKeys are these keys, by site id, for those who may see some sites.
+	TokenKeys map[string]Secret `json:"token_keys,omitempty"`
 	// Keys are the API keys with which servers may send batches. They are kept
 	// in memory only, as the secrets are, although nobody can use a digest.
 	Keys []IngestKey `json:"keys,omitempty"`
+}
+
+// TokenKey derives the key that signs one site's tokens of Umami's protocol
+// (HS256) from the signing key: who has it can make visitors of that site up, and
+// of no other.
+func TokenKey(signingKey []byte, siteID string) Secret {
+	mac := hmac.New(sha256.New, signingKey)
+	_, _ = io.WriteString(mac, "eider umami token\x00"+siteID)
+	return Secret(mac.Sum(nil))
 }
 
 // IngestKey is an API key as those see it who only need to know it again.

@@ -156,9 +156,11 @@ func (k *Keeper) State(allowed []string, have string) (state *shared.EdgeState, 
 	cut.Version = version
 	if allowed != nil {
 		cut.Sites, cut.Salts, cut.Keys = []shared.SiteConfig{}, []shared.Salt{}, keysFor(all.Keys, allowed)
+		cut.SigningKey, cut.TokenKeys = nil, map[string]shared.Secret{}
 		for _, s := range all.Sites {
 			if slices.Contains(allowed, s.ID) {
 				cut.Sites = append(cut.Sites, s)
+				cut.TokenKeys[s.ID] = shared.TokenKey(all.SigningKey, s.ID)
 			}
 		}
 		for _, s := range all.Salts {

@@ -75,8 +75,8 @@ func TestTheViewFollows(t *testing.T) {
 	if _, ok := v.Salt(site.ID, now+24*3600e6); !ok {
 		t.Error("there is no salt for tomorrow")
 	}
-	if len(v.SigningKey()) != 32 {
-		t.Errorf("a signing key of %d bytes", len(v.SigningKey()))
+	if _, ok := v.TokenKey(site.ID); !ok {
+		t.Error("no key for its tokens")
 	}
 }
 
@@ -103,8 +103,13 @@ func TestWhoAsksSeesTheChange(t *testing.T) {
 		last = version
 	}
 	st, version := k.State(ids[1:2], last)
-	if st == nil || version == last || len(st.Sites) != 1 || st.Sites[0].ID != ids[1] || len(st.Salts) != 2 || len(st.SigningKey) != 32 {
+	if st == nil || version == last || len(st.Sites) != 1 || st.Sites[0].ID != ids[1] || len(st.Salts) != 2 {
 		t.Fatalf("a token for one site sees %+v", st)
+	}
+	// Of the keys of tokens it gets its own, which is what all others use for it.
+	want, _ := k.Holder().Load().TokenKey(ids[1])
+	if len(st.SigningKey) != 0 || len(st.TokenKeys) != 1 || st.TokenKeys[ids[1]] != want {
+		t.Errorf("it can sign with %d bytes of the signing key, and for %d sites", len(st.SigningKey), len(st.TokenKeys))
 	}
 	for _, salt := range st.Salts {
 		if salt.Site != ids[1] {
@@ -114,7 +119,7 @@ func TestWhoAsksSeesTheChange(t *testing.T) {
 	if _, other := k.State(ids[:1], version); other == version {
 		t.Error("two tokens' states have one version")
 	}
-	if st, _ := k.State([]string{}, ""); st == nil || len(st.Sites) != 0 || len(st.Salts) != 0 {
+	if st, _ := k.State([]string{}, ""); st == nil || len(st.Sites) != 0 || len(st.Salts) != 0 || len(st.SigningKey)+len(st.TokenKeys) != 0 {
 		t.Errorf("a token for no site sees %+v", st)
 	}
 }

@@ -125,7 +125,7 @@ func (q *request) umamiAnswer(t target, e *shared.Event, known claims) umamiAnsw
 	if !validUUID(c.Visit) || known.Session != c.Session || now.Unix()-known.Issued > int64(visitGap/time.Second) {
 		c.Visit = visitUUID(t.name, e.VisitorID, now)
 	}
-	return umamiAnswer{Cache: c.sign(q.signingKey()), Session: c.Session, Visit: c.Visit}
+	return umamiAnswer{Cache: c.sign(q.tokenKey(t)), Session: c.Session, Visit: c.Visit}
 }
 
 // visitUUID names a visit that begins now.
@@ -139,9 +139,10 @@ func visitUUID(site string, visitor uint64, now time.Time) string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-func (q *request) signingKey() []byte {
-	if key := q.view().SigningKey(); len(key) > 0 {
-		return key
+// tokenKey signs a site's tokens.
+func (q *request) tokenKey(t target) []byte {
+	if key, ok := q.view().TokenKey(t.name); ok {
+		return key[:]
 	}
 	return q.in.ownKey
 }
@@ -158,7 +159,7 @@ func (q *request) readToken(token string, t target) (c claims, current bool) {
 	if salt, ok := q.view().Salt(t.name, q.sender.now.UnixMicro()); ok {
 		since = (salt.From + 999_999) / 1_000_000
 	}
-	c, ok := readToken(token, q.signingKey(), q.sender.now, since)
+	c, ok := readToken(token, q.tokenKey(t), q.sender.now, since)
 	if !ok || c.Website != t.name {
 		return claims{}, false
 	}

@@ -29,6 +29,8 @@ func checkState(s *shared.EdgeState) error {
 		return fmt.Errorf("%d salts for %d sites", len(s.Salts), len(s.Sites))
 	case len(s.SigningKey) > maxSigningKey:
 		return errors.New("a signing key of absurd length")
+	case len(s.TokenKeys) > max(len(s.Sites), 1):
+		return fmt.Errorf("%d keys of tokens for %d sites", len(s.TokenKeys), len(s.Sites))
 	case len(s.Keys) > maxKeys:
 		return fmt.Errorf("%d keys, at most %d", len(s.Keys), maxKeys)
 	}
@@ -42,6 +44,11 @@ func checkState(s *shared.EdgeState) error {
 			return fmt.Errorf("site %s is there twice", site.ID)
 		}
 		ids[site.ID] = true
+	}
+	for id, key := range s.TokenKeys {
+		if !siteID(id) || key == (shared.Secret{}) {
+			return errors.New("a key of tokens that is empty, or of no site")
+		}
 	}
 	for i := range s.Salts {
 		if err := checkSalt(&s.Salts[i]); err != nil {

@@ -190,7 +190,7 @@ func TestChangesAreKnownWithinTenSeconds(t *testing.T) {
 		if s := holder.Site("WWW.example.com:443"); s == nil || s.ID != "example-com" || !s.Privacy.CountryOnly {
 			t.Fatalf("site %+v", s)
 		}
-		if _, ok := holder.Salt("example-com", virtual+1500); !ok || len(holder.Load().SigningKey()) != 32 {
+		if _, ok := holder.Salt("example-com", virtual+1500); !ok || !signs(holder.Load()) {
 			t.Fatal("no salt or key")
 		}
 		time.Sleep(10 * time.Minute)
@@ -271,7 +271,7 @@ func TestSaltsEndWithoutTheAggregator(t *testing.T) {
 			if n := len(holder.Load().State().Salts); n != want {
 				t.Fatalf("after %d hours %d salts, want %d", hours, n, want)
 			}
-			if holder.Site("example.com") == nil || len(holder.Load().SigningKey()) == 0 {
+			if holder.Site("example.com") == nil || !signs(holder.Load()) {
 				t.Fatal("more than salts is gone")
 			}
 			time.Sleep(time.Hour)
@@ -345,6 +345,33 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+func signs(v *View) bool {
+	_, ok := v.TokenKey("example-com")
+	return ok
+}
+
+// TestTokenKeys: whoever knows a site signs its tokens alike, whether all sites
+// are theirs or some; and with some, nothing else can be signed.
+func TestTokenKeys(t *testing.T) {
+	master := bytes.Repeat([]byte{0xC9}, 32)
+	all := NewView(&shared.EdgeState{SigningKey: master})
+	some := NewView(&shared.EdgeState{TokenKeys: map[string]shared.Secret{"a": shared.TokenKey(master, "a")}})
+	want, ok1 := all.TokenKey("a")
+	got, ok2 := some.TokenKey("a")
+	if !ok1 || !ok2 || got != want {
+		t.Errorf("two who know a site sign differently: %v, %v", ok1, ok2)
+	}
+	if other, ok := all.TokenKey("b"); !ok || other == want {
+		t.Error("two sites have one key")
+	}
+	if _, ok := some.TokenKey("b"); ok {
+		t.Error("who knows one site signs for another")
+	}
+	if _, ok := NewView(&shared.EdgeState{}).TokenKey("a"); ok {
+		t.Error("a key of nothing")
+	}
+}
+
 func TestHostileAnswers(t *testing.T) {
 	good := newFarEnd(t).state
 	with := func(change func(*shared.EdgeState)) []byte {
@@ -376,6 +403,9 @@ func TestHostileAnswers(t *testing.T) {
 		"identity":       with(func(s *shared.EdgeState) { s.Salts[0].Identity = strings.Repeat("x", 200) }),
 		"foreign salt":   with(func(s *shared.EdgeState) { s.Salts[0].Site = "A B" }),
 		"signing key":    with(func(s *shared.EdgeState) { s.SigningKey = make([]byte, maxSigningKey+1) }),
+		"many tokens":    with(func(s *shared.EdgeState) { s.TokenKeys = map[string]shared.Secret{"a": {1}, "b": {1}, "c": {1}} }),
+		"foreign token":  with(func(s *shared.EdgeState) { s.TokenKeys = map[string]shared.Secret{"A B": {1}} }),
+		"empty token":    with(func(s *shared.EdgeState) { s.TokenKeys = map[string]shared.Secret{"a": {}} }),
 		"short salt key": []byte(`{"salts":[{"site":"a","key":[1,2],"from":1,"until":2,"identity":"day"}]}`),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,7 +26,6 @@ type View struct {
 	names      map[string]*shared.SiteConfig
 	links      map[string]link          // by slug and by UUID
 	salts      map[string][]shared.Salt // by site id
-	signingKey []byte
 	keys       map[[sha256.Size]byte]*shared.IngestKey
 }
 
@@ -39,7 +38,7 @@ type link struct {
 // NewView makes a view of a state, which it keeps.
 func NewView(s *shared.EdgeState) *View {
 	v := &View{
-		state: s, signingKey: s.SigningKey, links: map[string]link{}, keys: map[[sha256.Size]byte]*shared.IngestKey{},
+		state: s, links: map[string]link{}, keys: map[[sha256.Size]byte]*shared.IngestKey{},
 		names: make(map[string]*shared.SiteConfig, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
 	}
 	for i := range s.Sites {
@@ -72,8 +71,14 @@ func (v *View) Version() string { return v.state.Version }
 // State is what the view was made of, for handing on; it must not be changed.
 func (v *View) State() *shared.EdgeState { return v.state }
 
-// SigningKey signs Umami's tokens; empty = none yet.
-func (v *View) SigningKey() []byte { return v.signingKey }
+// TokenKey signs Umami's tokens for a site, by its id; ok is false where none is
+// known (yet).
+func (v *View) TokenKey(siteID string) (key shared.Secret, ok bool) {
+	if key, ok = v.state.TokenKeys[siteID]; ok || len(v.state.SigningKey) == 0 {
+		return key, ok
+	}
+	return shared.TokenKey(v.state.SigningKey, siteID), true
+}
 
 // IngestKey returns for which sites, by their ids, a server may send that shows
 // a token; ok is false if the token is none or over at now, µs since 1970. It is
