@@ -188,6 +188,34 @@ async function walkTables(watched: Watched, site: string): Promise<void> {
   await expect.poll(() => card.locator("tbody tr").count()).toBe(ROWS);
 }
 
+/** The report of all traffic says what the API says, whatever the numbers are. */
+async function walkTraffic(watched: Watched, site: string): Promise<void> {
+  const { page } = watched;
+  await page.getByRole("button", { name: "Show details" }).click();
+  const numbers = (selector: string) =>
+    page.locator(selector).evaluateAll((cells) => cells.map((cell) => Number((cell.textContent ?? "").replace("\u2212", "-").replace(/[^\d-]/g, ""))));
+  await expect
+    .poll(
+      async () => {
+        const books = await api<{ requests: number | null; pageviews: { people: number } }>(`/api/stats/accounting?site_id=${site}&period=30d`);
+        const shown = await numbers(".results td:nth-child(2)");
+        const sum = shown.slice(0, -1).reduce((all, count) => all + count, 0);
+        const right = books.requests === null ? shown.length === 0 : sum === books.requests && shown.at(-1) === books.requests;
+        return right || { books, shown };
+      },
+      { timeout: 15_000, interval: 250 },
+    )
+    .toBe(true);
+  await page.locator("input[name=traffic][value=pageviews]").check({ force: true });
+  const terms = await numbers(".sum td");
+  expect(terms.slice(0, -1).reduce((all, count) => all + count, 0)).toBe(terms.at(-1));
+  await page.locator("input[name=traffic][value=bots]").check({ force: true });
+  await page.locator("[data-table=bots] tbody:not(.skeleton-rows)").waitFor({ state: "attached" });
+  await expectNoSideways(page);
+  await expectAccessible(page, "all traffic");
+  await page.getByRole("button", { name: "Hide details" }).click();
+}
+
 async function walkTheme(watched: Watched, dark: boolean): Promise<void> {
   const { page } = watched;
   const theme = () => page.evaluate(() => document.documentElement.dataset["theme"]);
@@ -254,6 +282,7 @@ describe.each([
     await walkChart(watched, site);
     await walkDates(watched, site);
     await walkTables(watched, site);
+    await walkTraffic(watched, site);
     await walkTheme(watched, look.dark);
     await walkKeys(watched);
     await expectAccessible(page, "at the end");

@@ -96,6 +96,22 @@ describe("all traffic", () => {
     expectNoComplaints();
   });
 
+  test.each([320, 760, 1180, 2560])("%i pixels: nothing scrolls sideways, opened at anything", async (width) => {
+    server.unknown = "all";
+    const page = await visit("/?period=30d&traffic=requests", { width, height: 900, dark: false });
+    await page.locator(".hosts summary").click();
+    for (const name of ["requests", "pageviews", "bots", "not-found"]) {
+      await tab(page, name).check({ force: true });
+      await page.waitForSelector(".traffic-details tbody:not(.skeleton-rows) tr");
+      expect(await sideways(page), name).toBe(0);
+      const cut = await page.locator(".traffic .count, .traffic .sums dd, .traffic .tabs span, .hosts .count").evaluateAll((nodes) =>
+        nodes.filter((node) => node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== "inline").map((node) => node.textContent),
+      );
+      expect(cut, name).toEqual([]);
+    }
+    expectNoComplaints();
+  });
+
   test("every request has a plain reason, and they sum to all", async () => {
     const page = await visit("/?period=30d&traffic=requests");
     expect((await words(page, "[data-result=health_check]"))[0]).toBe("Health checks A load balancer or an orchestrator asked whether the site is alive. 43,200 5%");
