@@ -28,7 +28,10 @@ export function usePolled<T>(
   decode: Decoder<T>,
   every: (value: T | null, failure: Failure | null) => number,
 ): Polled<T> {
-  const [state, setState] = useState<State<T>>(() => ({ url: null, value: client.peek<T>(url) ?? null, failure: null }));
+  const [state, setState] = useState<State<T>>(() => {
+    const known = client.peek<T>(url);
+    return known === undefined ? { url: null, value: null, failure: null } : { url, value: known, failure: null };
+  });
   const [asked, setAsked] = useState(0);
   useEffect(() => {
     const abort = new AbortController();
@@ -45,7 +48,8 @@ export function usePolled<T>(
         if (abort.signal.aborted) return;
         const reason = error instanceof Failure ? error : new Failure("unexpected", String(error));
         failure = reason;
-        setState((old) => ({ url, value: old.value, failure: reason }));
+        // Beside a failure, the answer to another question would be taken for this one's.
+        setState((old) => ({ url, value: old.url === url ? old.value : null, failure: reason }));
       }
       clearTimeout(timer);
       // Hidden pages ask for nothing; onVisible goes on.

@@ -195,6 +195,20 @@ describe("all traffic", () => {
     expectNoComplaints(FAILED_LOAD);
   });
 
+  test("a table that fails shows no rows of other days", async () => {
+    const page = await visit("/?period=30d&traffic=bots");
+    await page.waitForSelector("[data-table=bots] tbody:not(.skeleton-rows) tr");
+    server.noTables = true;
+    await page.keyboard.press("w");
+    await page.locator(".traffic-details .refused").waitFor();
+    expect(await page.locator("[data-table=bots] tbody tr").count()).toBe(0);
+    expect(await page.locator(".traffic .sums").count()).toBe(1);
+    server.noTables = false;
+    await page.waitForSelector("[data-table=bots] tbody:not(.skeleton-rows) tr");
+    expect(await page.locator(".traffic-details .refused").count()).toBe(0);
+    expectNoComplaints(FAILED_LOAD);
+  });
+
   test("text from outside stays text", async () => {
     const page = await visit("/?site=hostile&traffic=bots");
     await page.waitForSelector("[data-table=bots] tbody:not(.skeleton-rows) tr");
