@@ -30,7 +30,7 @@ func (a *Aggregator) openIntake() error {
 		return err
 	}
 	a.intake = beacon.New(beacon.Config{
-		View: a.registry.Load, Enrich: a.enricher.Enrich, Log: a.receiver.Local(a.version),
+		View: a.registry.Load, Enrich: a.enricher.Enrich, CleanProps: a.enricher.CleanProps, Log: a.receiver.Local(a.version),
 		ClientIP: proxies.ClientIP, Trusted: proxies.Trusted, Keys: a.ingestKey,
 		UnknownSite: func(name string) {
 			a.keeper.Report([]shared.UnknownHost{{Host: name, Requests: 1, LastSeen: time.Now().UnixMicro()}})

@@ -35,7 +35,7 @@ func (c *CollectConfig) limits() beacon.Limits {
 // counts and the tokens' key do.
 func newIntake(rt *runtime) *beacon.Intake {
 	return beacon.New(beacon.Config{
-		View: rt.known.Load, Enrich: rt.enrich, Log: waitingLog{rt}, Keys: rt.ingestKey, Logger: rt.log.Named("collect"),
+		View: rt.known.Load, Enrich: rt.enrich, CleanProps: rt.cleanProps, Log: waitingLog{rt}, Keys: rt.ingestKey, Logger: rt.log.Named("collect"),
 		ClientIP: func(r *http.Request) netip.Addr { return clientIP(varsOf(r)) },
 		Trusted:  func(r *http.Request) bool { return trustedPeer(varsOf(r)) },
 	})
@@ -53,6 +53,15 @@ func (rt *runtime) enrich(o *shared.Observation, e *shared.Event) {
 	defer rt.enriching.RUnlock()
 	if enricher := rt.enricher.Load(); enricher != nil {
 		enricher.Enrich(o, e)
+	}
+}
+
+// cleanProps takes out of properties what the site's options leave out.
+func (rt *runtime) cleanProps(e *shared.Event, extra *shared.Privacy) {
+	rt.enriching.RLock()
+	defer rt.enriching.RUnlock()
+	if enricher := rt.enricher.Load(); enricher != nil {
+		enricher.CleanProps(e, extra)
 	}
 }
 

@@ -37,7 +37,7 @@ func benchDoor(b *testing.B) *Handler {
 	}
 	b.Cleanup(func() { _ = e.Close() })
 	return New(Config{
-		View: holder.Load, Enrich: e.Enrich, Log: q, ClientIP: func(*http.Request) netip.Addr { return netip.MustParseAddr(visitor) },
+		View: holder.Load, Enrich: e.Enrich, CleanProps: e.CleanProps, Log: q, ClientIP: func(*http.Request) netip.Addr { return netip.MustParseAddr(visitor) },
 		Keys: func(token string) (Grant, bool) { return nil, token == apiToken }, Limits: Limits{PerAddress: -1, PerSite: -1},
 	}).At(Mount{})
 }

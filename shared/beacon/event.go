@@ -129,6 +129,7 @@ func (q *request) make(m *Message, t target, e *shared.Event) (ok bool) {
 
 	e.Kind, e.Name, e.Tag = m.Kind, shared.Cut(m.Name, shared.MaxName), shared.Cut(m.Tag, shared.MaxTag)
 	e.Props, e.DedupeKey = m.Props, shared.Cut(m.DedupeKey, shared.MaxShort)
+	q.in.cfg.CleanProps(e, q.h.mount.Privacy)
 	e.RevenueAmount, e.RevenueCurrency = m.RevenueAmount, m.RevenueCurrency
 	e.ViewID, e.ParentViewID, e.LoadID = m.ViewID, m.ParentViewID, m.LoadID
 	if m.Cached {
@@ -205,9 +206,6 @@ func (q *request) page(m *Message, o *shared.Observation) {
 	o.Host, o.Path, o.RawQuery = l.host, l.path, cutTo(l.query, maxURL)
 	if o.Host == "" {
 		o.Host = m.Hostname
-	}
-	if m.Origin == shared.OriginUmami {
-		o.Path = cutRunes(o.Path, umamiPath)
 	}
 	o.Path = cutTo(o.Path, 2*shared.MaxPath)
 }

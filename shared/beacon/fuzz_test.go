@@ -32,7 +32,7 @@ func fuzzIntake(f *testing.F) *Handler {
 	}
 	f.Cleanup(func() { _ = e.Close() })
 	in := New(Config{
-		View: holder.Load, Enrich: e.Enrich, Log: new(kept), // whose AddWait panics at an event that can't be kept
+		View: holder.Load, Enrich: e.Enrich, CleanProps: e.CleanProps, Log: new(kept), // whose AddWait panics at an event that can't be kept
 		ClientIP: func(*http.Request) netip.Addr { return netip.MustParseAddr(visitor) },
 		Keys:     func(token string) (Grant, bool) { return nil, token == apiToken },
 		Limits:   Limits{PerAddress: -1, PerSite: -1},

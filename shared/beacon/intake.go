@@ -25,14 +25,17 @@ type Log interface {
 // Grant says for which sites, by their ids, an API key may send; nil = all.
 type Grant func(siteID string) bool
 
-// Config is what an [Intake] works with. View, Enrich, Log and ClientIP are
-// required.
+// Config is what an [Intake] works with. View, Enrich, CleanProps, Log and
+// ClientIP are required.
 type Config struct {
 	// View is the newest state of the registry, never nil.
 	View func() *registry.View
 	// Enrich makes an event of an observation; see package enrich.
 	Enrich func(o *shared.Observation, dst *shared.Event)
-	Log    Log
+	// CleanProps takes out of an event's properties what may not be in its path,
+	// by the site's options and those of the place.
+	CleanProps func(e *shared.Event, extra *shared.Privacy)
+	Log        Log
 	// ClientIP is the client's address, as far as the embedding server trusts
 	// what stands before it.
 	ClientIP func(*http.Request) netip.Addr

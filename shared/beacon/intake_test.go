@@ -96,7 +96,7 @@ func newDoor(t *testing.T, mount Mount) *door {
 	}
 	t.Cleanup(func() { _ = e.Close() })
 	d.in = New(Config{
-		View: func() *registry.View { return d.view }, Enrich: e.Enrich, Log: d.log,
+		View: func() *registry.View { return d.view }, Enrich: e.Enrich, CleanProps: e.CleanProps, Log: d.log,
 		ClientIP: func(r *http.Request) netip.Addr { return netip.MustParseAddr(r.Header.Get("X-Test-Client")) },
 		Trusted:  func(*http.Request) bool { return d.trusted },
 		Keys: func(token string) (Grant, bool) {

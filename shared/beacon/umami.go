@@ -18,7 +18,6 @@ const (
 	umamiName     = 50
 	umamiTag      = 50
 	umamiID       = 50
-	umamiPath     = 500
 )
 
 // umamiSend is one message of Umami's protocol as it is read.

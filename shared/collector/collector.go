@@ -114,7 +114,8 @@ func (c *Collector) open() error {
 func (c *Collector) openIntake() {
 	proxies := c.cfg.TrustedProxies
 	c.intake = beacon.New(beacon.Config{
-		View: c.holder.Load, Enrich: c.enricher.Enrich, Log: c.queue, ClientIP: proxies.ClientIP, Trusted: proxies.Trusted, Keys: c.ingestKey,
+		View: c.holder.Load, Enrich: c.enricher.Enrich, CleanProps: c.enricher.CleanProps, Log: c.queue,
+		ClientIP: proxies.ClientIP, Trusted: proxies.Trusted, Keys: c.ingestKey,
 		Unresolved: true, UnknownSite: c.hosts.Seen, Logger: c.log.Named("collect"),
 	})
 }

@@ -22,11 +22,11 @@ import (
 
 // View is one state of the registry. It never changes.
 type View struct {
-	state      *shared.EdgeState
-	names      map[string]*shared.SiteConfig
-	links      map[string]link          // by slug and by UUID
-	salts      map[string][]shared.Salt // by site id
-	keys       map[[sha256.Size]byte]*shared.IngestKey
+	state *shared.EdgeState
+	names map[string]*shared.SiteConfig
+	links map[string]link          // by slug and by UUID
+	salts map[string][]shared.Salt // by site id
+	keys  map[[sha256.Size]byte]*shared.IngestKey
 }
 
 // link is a short address and the site that it is of.
