@@ -23,8 +23,8 @@ const queue = [];
 let answered;
 /** What the proxy calls this document, in its Server-Timing header. @type {string | undefined} */
 let view;
-/** This load of the document: 64 random bits as two numbers; drawn anew when it is restored. */
-let load = "";
+/** This load of the document: 64 random bits as two numbers; drawn anew when it is restored. @type {string | undefined} */
+let load;
 /** Names a message within its load, for ever. Numbers may be left out. */
 let ordinal = 0;
 /** What the current view belongs to: a document (v), or as a soft navigation to one (pv). @type {any} */
@@ -34,8 +34,8 @@ let place;
 /** @type {string | undefined} */
 let url;
 let referrer = document.referrer;
-/** The document was restored from the back/forward cache. */
-let cached = false;
+/** The document was restored from the back/forward cache. @type {boolean | undefined} */
+let cached;
 /** @type {any} */
 let distinct;
 
@@ -54,7 +54,7 @@ const keep = (text) => (queue + text)[2e4] || queue.push(text);
 const flush = guard((last) => {
   const batch = queue.splice(0);
   const again = () => {
-    [...batch, ...queue.splice(0)].map(keep);
+    batch.map(keep);
     // Later each time, by an ordinal that no message will have.
     setTimeout(flush, 9e3 * ordinal++);
   };
@@ -118,8 +118,11 @@ eider.identify = (/** @type {unknown} */ id, /** @type {unknown} */ props) => {
   distinct = id;
   eider("identify", { props });
 };
+// The wish is stored for the script, and told to the proxy, which counts as well:
+// its cookie is out of reach here. Where the script is another site's, that says no.
 eider.optOut = guard(() => {
   localStorage.eider = 1;
+  navigator.sendBeacon(new URL("opt-out", script.src));
 });
 window.eider = window.mallard = eider;
 

@@ -124,6 +124,9 @@ test("whoever opts out is not heard of again, on any page, and is not made to wa
   const page = await visit("/a");
   await site.count(1);
   await run(page, `eider.optOut()`);
+  // The proxy, which counts as well, knows it by the cookie of its endpoint.
+  await expect.poll(async () => (await reader?.context.cookies())?.map((c) => `${c.name}=${c.value}`)).toEqual(["eider_optout=1"]);
+  expect(site.requests.filter((line) => line.includes("opt-out"))).toEqual(["POST /e/opt-out"]);
   await run(page, `new Promise((done) => eider("E", {callback: done}))`);
   await page.reload();
   await run(page, `eider("E"); history.pushState({}, "", "/b")`);

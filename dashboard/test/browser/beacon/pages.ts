@@ -123,6 +123,7 @@ export class Site {
     if (url.pathname === "/favicon.ico") return void res.writeHead(204).end();
     if (/\.js$/.test(url.pathname)) return this.#forward(req, res);
     if (req.method === "OPTIONS") return void res.writeHead(405).end();
+    if (url.pathname === "/e/opt-out") return void res.writeHead(204, { "Set-Cookie": "eider_optout=1; Path=/; HttpOnly; SameSite=Lax" }).end();
     if (req.method === "POST") return this.#take(req, res);
     const page = this.#pages.get(url.pathname);
     if (!page) return void res.writeHead(404).end();

@@ -43,7 +43,6 @@ describe("a document", () => {
       t: "A title",
       r: "",
       w: expect.stringMatching(/^\d+x\d+$/),
-      c: false,
       st: 200,
     });
     expect(await site.quiet()).toHaveLength(1);
