@@ -100,7 +100,7 @@ export const t = {
     countries: { title: "Countries", column: "Country" },
     devices: { title: "Devices", column: "Device" },
     browsers: { title: "Browsers", column: "Browser" },
-    os: { title: "Operating systems", column: "Operating system" },
+    os: { title: "Systems", column: "Operating system" },
     visitors: "Visitors",
     pageviews: "Views",
     pageviewsLong: "Page views",
@@ -383,7 +383,7 @@ export const t = {
   },
 
   footer: {
-    counted: "Counted at the proxy: no cookies, no script, no IP address stored.",
+    counted: "Counted at the proxy: no cookies, no IP address stored.",
   },
 
   duration: {

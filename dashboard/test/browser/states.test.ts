@@ -224,6 +224,7 @@ describe("trouble", () => {
     await settled(page);
     server.failing = 503;
     await page.waitForSelector(".notice.failure");
+    await page.waitForSelector(".live.away"); // in its own time
     expect(await page.locator(".notice.failure").textContent()).toMatch(/Numbers as of \d\d:\d\d:\d\d/);
     expect(await value(page, "visitors")).toBe("14,608");
     expect(await page.locator(".live").textContent()).toBe("Not answering");
