@@ -60,19 +60,10 @@ func (a *Aggregator) collection() api.Collection {
 // intakeMetrics shows what became of messages.
 type intakeMetrics struct{ counts *beacon.Counts }
 
-var (
-	descMessages = prometheus.NewDesc("eider_collection_messages_total",
-		"Messages of browsers, clients and servers at the collection endpoints, by what became of them.", []string{"outcome"}, nil)
-	descProps = prometheus.NewDesc("eider_collection_dropped_properties_total", "Custom properties over the limits.", nil, nil)
-)
+var collected = beacon.NewMetrics("eider_collection_")
 
 // Describe implements prometheus.Collector.
-func (intakeMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- descMessages; ch <- descProps }
+func (intakeMetrics) Describe(ch chan<- *prometheus.Desc) { collected.Describe(ch) }
 
 // Collect implements prometheus.Collector.
-func (m intakeMetrics) Collect(ch chan<- prometheus.Metric) {
-	for o := range beacon.NumOutcomes {
-		ch <- prometheus.MustNewConstMetric(descMessages, prometheus.CounterValue, float64(m.counts.Of(o)), o.String())
-	}
-	ch <- prometheus.MustNewConstMetric(descProps, prometheus.CounterValue, float64(m.counts.DroppedProps()))
-}
+func (m intakeMetrics) Collect(ch chan<- prometheus.Metric) { collected.Collect(ch, m.counts) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/beacon"
 )
 
@@ -100,7 +101,7 @@ func LoadConfig(path string, env func(string) (string, bool)) (Config, error) {
 		return c, err
 	}
 	if c.EdgeToken == "" && c.EdgeTokenFile != "" {
-		if c.EdgeToken, err = readSecret(c.EdgeTokenFile); err != nil {
+		if c.EdgeToken, err = shared.ReadSecretFile(c.EdgeTokenFile); err != nil {
 			return c, fmt.Errorf("edge token: %w", err)
 		}
 	}
@@ -165,19 +166,6 @@ func setField(field reflect.Value, text string) error {
 		panic("configuration key of type " + field.Type().String())
 	}
 	return nil
-}
-
-// readSecret reads a file of one secret; the line's end is not part of it.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(string(b))
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
 }
 
 // Check refuses what can't work or would open the data to a network by

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/shared"
 )
 
 // trust makes the tokens known that are not in the store: the shared edge token
@@ -35,7 +36,7 @@ func (a *Aggregator) trust() error {
 
 // lastingSecret reads the secret in a file, or makes one at the first start.
 func lastingSecret(path string) (string, error) {
-	secret, err := readSecret(path)
+	secret, err := shared.ReadSecretFile(path)
 	if err == nil || !errors.Is(err, os.ErrNotExist) {
 		return secret, err
 	}

@@ -62,13 +62,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	seen := once{}
-	for d.NextBlock(0) {
-		if err := seen.first(d); err != nil {
-			return err
-		}
-		var err error
-		switch d.Val() {
+	return eachOption(d, func(option string) (err error) {
+		switch option {
 		case "aggregator":
 			err = oneArg(d, &a.Aggregator)
 		case "token":
@@ -90,13 +85,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Queue = new(QueueConfig)
 			err = a.Queue.unmarshal(d)
 		default:
-			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue, geoip, crawlers, judge and collect", d.Val())
+			err = d.Errf("unknown option %q of eider: it has aggregator, token, queue, geoip, crawlers, judge and collect", option)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 func (q *QueueConfig) unmarshal(d *caddyfile.Dispenser) error {
@@ -106,13 +98,8 @@ func (q *QueueConfig) unmarshal(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := seen.first(d); err != nil {
-			return err
-		}
-		var err error
-		switch d.Val() {
+	return eachOption(d, func(option string) (err error) {
+		switch option {
 		case "max_size":
 			err = size(d, &q.MaxSize)
 		case "reserve_free":
@@ -129,32 +116,25 @@ func (q *QueueConfig) unmarshal(d *caddyfile.Dispenser) error {
 				err = d.ArgErr()
 			}
 		default:
-			err = d.Errf("unknown option %q of queue: it has max_size, reserve_free, seal_age, sync, drop and unsafe_fs", d.Val())
+			err = d.Errf("unknown option %q of queue: it has max_size, reserve_free, seal_age, sync, drop and unsafe_fs", option)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 func (c *CollectConfig) unmarshal(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := seen.first(d); err != nil {
-			return err
-		}
+	return eachOption(d, func(option string) error {
 		var to *float64
-		switch d.Val() {
+		switch option {
 		case "rate_per_address":
 			to = &c.RatePerAddress
 		case "rate_per_site":
 			to = &c.RatePerSite
 		default:
-			return d.Errf("unknown option %q of collect: it has rate_per_address and rate_per_site", d.Val())
+			return d.Errf("unknown option %q of collect: it has rate_per_address and rate_per_site", option)
 		}
 		var text string
 		if err := oneArg(d, &text); err != nil {
@@ -162,15 +142,15 @@ func (c *CollectConfig) unmarshal(d *caddyfile.Dispenser) error {
 		}
 		if text == "off" {
 			*to = -1
-			continue
+			return nil
 		}
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(n > 0 && n <= 1e9) {
 			return d.Errf("%q is not a rate: want messages a second, like 100, or off", text)
 		}
 		*to = n
-	}
-	return nil
+		return nil
+	})
 }
 
 func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -259,19 +239,15 @@ func (h *Handler) unmarshalScript(d *caddyfile.Dispenser) error {
 	if err := scriptPath(h.Script); err != nil {
 		return d.Err(err.Error())
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := seen.first(d); err != nil {
-			return err
-		}
+	return eachOption(d, func(option string) error {
 		var to *string
-		switch d.Val() {
+		switch option {
 		case "file":
 			to = &h.ScriptFile
 		case "endpoint":
 			to = &h.ScriptEndpoint
 		default:
-			return d.Errf("unknown option %q of script: it has file and endpoint", d.Val())
+			return d.Errf("unknown option %q of script: it has file and endpoint", option)
 		}
 		if err := oneArg(d, to); err != nil {
 			return err
@@ -279,8 +255,8 @@ func (h *Handler) unmarshalScript(d *caddyfile.Dispenser) error {
 		if err := scriptName(*to); err != nil {
 			return d.Err(err.Error())
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // unmarshalCount reads `count <what> on|off`.
@@ -305,14 +281,20 @@ func (h *Handler) unmarshalCount(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// once refuses an option that is given a second time.
-type once map[string]bool
-
-func (o once) first(d *caddyfile.Dispenser) error {
-	if o[d.Val()] {
-		return d.Errf("%s is given twice", d.Val())
+// eachOption calls read for each option of the block that follows, and refuses
+// one that is given a second time.
+func eachOption(d *caddyfile.Dispenser, read func(option string) error) error {
+	seen := map[string]bool{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		option := d.Val()
+		if seen[option] {
+			return d.Errf("%s is given twice", option)
+		}
+		seen[option] = true
+		if err := read(option); err != nil {
+			return err
+		}
 	}
-	o[d.Val()] = true
 	return nil
 }
 

@@ -24,8 +24,6 @@ var (
 	descRequests    = desc("requests_total", "Requests by site and by what became of them; the results sum to the requests.", "site", "result")
 	descCompletions = desc("completions_total", "Events without a request of their own: what one request says of an earlier one.", "site", "completion")
 	descRegistered  = desc("registered", "1 while the site and its identities are known from the aggregator.", "site")
-	descMessages    = desc("collection_messages_total", "Messages of browsers and clients at the collection endpoints, by what became of them.", "outcome")
-	descProps       = desc("collection_dropped_properties_total", "Custom properties over the limits.")
 	descEvents      = desc("events_total", "Events over the life of the queue: captured = stored + dropped + rejected + lost + queued.", "state")
 	descDropped     = desc("dropped_events_total", "Dropped events by reason.", "reason")
 	descQueued      = desc("queued_events", "Events that are on their way: in memory or in the queue, not yet acknowledged.")
@@ -41,8 +39,10 @@ var (
 	descFailing     = desc("ship_failing", "1 while the aggregator can't be delivered to.")
 )
 
+var collected = beacon.NewMetrics("eider_edge_collection_")
+
 var descs = []*prometheus.Desc{
-	descRequests, descCompletions, descRegistered, descMessages, descProps, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
+	descRequests, descCompletions, descRegistered, descEvents, descDropped, descQueued, descSize, descMax, descFree, descSegments, descOldest, descDegraded,
 	descRing, descLag, descLastAck, descFailing,
 }
 
@@ -51,6 +51,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descs {
 		ch <- d
 	}
+	collected.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -72,11 +73,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(descRegistered, oneIf(c.rt.registered(s)), s.name)
 		}
 	}
-	messages := c.rt.intake.Counts()
-	for o := range beacon.NumOutcomes {
-		counter(descMessages, messages.Of(o), o.String())
-	}
-	counter(descProps, messages.DroppedProps())
+	collected.Collect(ch, c.rt.intake.Counts())
 	st := c.rt.status(time.Now())
 	for _, e := range []struct {
 		state string

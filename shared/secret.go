@@ -3,6 +3,8 @@ package shared
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
+	"strings"
 )
 
 // Secret is a key of 32 bytes. Printed, it says nothing; in JSON it is base64,
@@ -31,4 +33,18 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	}
 	copy(s[:], b)
 	return nil
+}
+
+// ReadSecretFile reads a file of one secret, such as a token; the line's end is
+// not part of it. An empty one is an error: nobody means that.
+func ReadSecretFile(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(b))
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return secret, nil
 }

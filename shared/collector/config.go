@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/beacon"
 	"github.com/eider-analytics/eider/shared/queue"
 )
@@ -83,13 +83,5 @@ func ReadSecret(name string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(string(b))
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
+	return shared.ReadSecretFile(path)
 }

@@ -77,7 +77,6 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // The metrics of a collector.
 var (
-	descMessages = desc("messages_total", "Messages by what became of them.", "outcome")
 	descEvents   = desc("events_total", "Events over the life of the queue: captured = stored + dropped + rejected + lost + queued.", "state")
 	descQueued   = desc("queued_events", "Events that are not yet acknowledged.")
 	descSize     = desc("queue_bytes", "What the queue takes on its volume.")
@@ -89,8 +88,10 @@ var (
 	descRegistry = desc("registry_age_seconds", "How long ago the aggregator was last asked for the sites; -1 = never.")
 )
 
+var collected = beacon.NewMetrics("eider_collector_")
+
 var descs = []*prometheus.Desc{
-	descMessages, descEvents, descQueued, descSize, descMax, descFree, descDegraded, descLag, descFailing, descRegistry,
+	descEvents, descQueued, descSize, descMax, descFree, descDegraded, descLag, descFailing, descRegistry,
 }
 
 // metrics is a prometheus.Collector.
@@ -101,6 +102,7 @@ func (metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range descs {
 		ch <- d
 	}
+	collected.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -109,10 +111,8 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
 	}
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
-	if in := m.c.intake; in != nil {
-		for o := range beacon.NumOutcomes {
-			counter(descMessages, in.Counts().Of(o), o.String())
-		}
+	if m.c.intake != nil {
+		collected.Collect(ch, m.c.intake.Counts())
 	}
 	st := m.c.queue.Stats()
 	b := &st.Counters
