@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/eider-analytics/eider/internal/cpu"
 )
 
 // benchWriter answers into nothing.
@@ -110,7 +112,7 @@ func BenchmarkHandler(b *testing.B) {
 		r, vars := benchRequest(c.path, c.document)
 		b.Run(c.name+"/bare", func(b *testing.B) {
 			b.ReportAllocs()
-			defer reportCPU(b)()
+			defer cpu.Report(b)()
 			for b.Loop() {
 				if err := next.ServeHTTP(w, r); err != nil {
 					b.Fatal(err)
@@ -122,7 +124,7 @@ func BenchmarkHandler(b *testing.B) {
 			h.Script = c.script
 			alreadyRead(h)
 			b.ReportAllocs()
-			defer reportCPU(b)()
+			defer cpu.Report(b)()
 			n := 0
 			for b.Loop() {
 				delete(vars, seenKey) // each request has vars of its own

@@ -91,20 +91,21 @@ func TestAKillAtAnyStepLosesAndDoublesNothing(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			dir := t.TempDir()
 			for range 3 {
-				crash(t, dir, fmt.Sprintf("%s=kill@%d", step, 1+r.IntN(3)))
+				killed(t, "TestCrashChild", crashDirEnv, dir, fmt.Sprintf("%s=kill@%d", step, 1+r.IntN(3)))
 			}
 			checkCrashed(t, dir)
 		})
 	}
 }
 
-// crash runs the child until it is killed at the step.
-func crash(t *testing.T, dir, failpoint string) {
+// killed runs a test of this binary as a child, in a directory, until it is
+// killed at the failpoint.
+func killed(t *testing.T, test, dirEnv, dir, failpoint string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCrashChild$", "-test.v")
-	child.Env = append(os.Environ(), crashDirEnv+"="+dir, "EIDER_FAILPOINT="+failpoint)
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	child.Env = append(os.Environ(), dirEnv+"="+dir, "EIDER_FAILPOINT="+failpoint)
 	out, err := child.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL || ctx.Err() != nil {

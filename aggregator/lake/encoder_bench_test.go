@@ -2,21 +2,10 @@ package lake
 
 import (
 	"io"
-	"syscall"
 	"testing"
-	"time"
-)
 
-// cpuTime is what this process has used, user and system: on a shared machine
-// it says more than the clock.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+	"github.com/eider-analytics/eider/internal/cpu"
+)
 
 type countingWriter struct{ n int64 }
 
@@ -31,7 +20,7 @@ func BenchmarkWriteSegment(b *testing.B) {
 	var out countingWriter
 	b.ReportAllocs()
 	rows := 0
-	cpu := cpuTime(b)
+	used := cpu.Own()
 	for b.Loop() {
 		out.n = 0
 		e.reset(&out)
@@ -46,7 +35,7 @@ func BenchmarkWriteSegment(b *testing.B) {
 		rows += len(events)
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
-	b.ReportMetric(float64(rows)/(cpuTime(b)-cpu).Seconds(), "rows/cpu-s")
+	b.ReportMetric(float64(rows)/(cpu.Own()-used).Seconds(), "rows/cpu-s")
 	b.ReportMetric(float64(out.n)/float64(len(events)), "bytes/row")
 }
 

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/eider-analytics/eider/internal/cpu"
 )
 
 // BenchmarkIngestToCommitted is the lake's whole way: decoded events in, a
@@ -17,7 +19,7 @@ func BenchmarkIngestToCommitted(b *testing.B) {
 	var pos, seq uint64
 	var peak runtime.MemStats
 	rows := 0
-	began, cpu := time.Now(), cpuTime(b)
+	began, used := time.Now(), cpu.Own()
 	b.ReportAllocs()
 	for b.Loop() {
 		at := (rows % len(events))
@@ -48,7 +50,7 @@ func BenchmarkIngestToCommitted(b *testing.B) {
 		b.Fatalf("%d of %d events are committed", s.Committed, rows)
 	}
 	b.ReportMetric(float64(rows)/took.Seconds(), "rows/s")
-	b.ReportMetric(float64(rows)/(cpuTime(b)-cpu).Seconds(), "rows/cpu-s")
+	b.ReportMetric(float64(rows)/(cpu.Own()-used).Seconds(), "rows/cpu-s")
 	b.ReportMetric(float64(s.Commits), "commits")
 	b.ReportMetric(float64(peak.HeapInuse)/(1<<20), "peak-MiB")
 }

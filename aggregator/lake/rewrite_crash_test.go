@@ -3,14 +3,10 @@
 package lake
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -62,22 +58,9 @@ func TestAKillWhileRevisingLeavesOldOrNew(t *testing.T) {
 			if err := l.cfg.State.(interface{ Close() error }).Close(); err != nil {
 				t.Fatal(err)
 			}
-			killWhileRevising(t, dir, fmt.Sprintf("%s=kill@%d", step, 1+r.IntN(3)))
+			killed(t, "TestReviseChild", reviseDirEnv, dir, fmt.Sprintf("%s=kill@%d", step, 1+r.IntN(3)))
 			checkRevised(t, dir, before)
 		})
-	}
-}
-
-func killWhileRevising(t *testing.T, dir, failpoint string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestReviseChild$", "-test.v")
-	child.Env = append(os.Environ(), reviseDirEnv+"="+dir, "EIDER_FAILPOINT="+failpoint)
-	out, err := child.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL || ctx.Err() != nil {
-		t.Fatalf("%s: the child was not killed there: %v\n%s", failpoint, err, out)
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -93,7 +93,7 @@ func BenchmarkReceiveToCommitted(b *testing.B) {
 		}
 	}
 	runtime.GC()
-	began := cpuTime(b)
+	began := cpu.Own()
 	b.ResetTimer()
 	for i := range bodies {
 		w := httptest.NewRecorder()
@@ -113,20 +113,11 @@ func BenchmarkReceiveToCommitted(b *testing.B) {
 		b.Fatalf("%d of %v events are committed", got, events)
 	}
 	b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(events/(cpuTime(b)-began).Seconds(), "events/cpu-s")
+	b.ReportMetric(events/(cpu.Own()-began).Seconds(), "events/cpu-s")
 	b.ReportMetric(peakMiB(b), "peak-RSS-MiB")
 	if err := l.Close(context.Background()); err != nil {
 		b.Fatal(err)
 	}
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // peakMiB is the most that the process has had resident, its own requests

@@ -66,7 +66,7 @@ func openFront(t *testing.T, dir string) *front {
 	})
 	must(err)
 	f.recv, err = New(Config{
-		Tokens: SharedToken(token), Registry: newRegistry("example.com"), State: f.state, Spool: f.spool, Sink: f.lake,
+		Tokens: theToken(token), Registry: newRegistry("example.com"), State: f.state, Spool: f.spool, Sink: f.lake,
 		DeadLetters: filepath.Join(dir, "dead-letters"), Registerer: prometheus.NewRegistry(),
 	})
 	must(err)

@@ -1,8 +1,6 @@
 package receive
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,27 +25,6 @@ type Permission struct {
 // Allows reports whether events of a site may be sent.
 func (p *Permission) Allows(siteID string) bool {
 	return p.Sites == nil || slices.Contains(p.Sites, siteID)
-}
-
-// SharedToken is the one token of a one-machine installation: it allows
-// everything. An empty secret authorizes nobody.
-func SharedToken(secret string) Tokens {
-	return sharedToken{sum: sha256.Sum256([]byte(secret)), empty: secret == ""}
-}
-
-type sharedToken struct {
-	sum   [sha256.Size]byte
-	empty bool
-}
-
-// Authorize compares digests, so that neither content nor length of the secret
-// shows in the time it takes.
-func (t sharedToken) Authorize(token string) (Permission, bool) {
-	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], t.sum[:]) != 1 || t.empty {
-		return Permission{}, false
-	}
-	return Permission{Name: "shared"}, true
 }
 
 // bearer returns the token of a request; "" if there is none.

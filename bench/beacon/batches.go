@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/internal/child"
+	"github.com/eider-analytics/eider/internal/cpu"
 )
 
 const batchSize = 1000
@@ -69,7 +70,10 @@ func batches(ctx context.Context, eider string, d time.Duration, senders int) er
 	for i := range bodies {
 		bodies[i] = batch(i)
 	}
-	cpu := cpuSeconds(server.Pid())
+	before, err := cpu.Of(server.Pid())
+	if err != nil {
+		return err
+	}
 	begun := time.Now()
 	for i := range senders {
 		all.Go(func() {
@@ -85,28 +89,14 @@ func batches(ctx context.Context, eider string, d time.Duration, senders int) er
 			return err
 		}
 	}
+	after, err := cpu.Of(server.Pid())
+	if err != nil {
+		return err
+	}
 	events := float64(sent.Load())
 	fmt.Printf("batches of %d by %d senders: %.0f events/s durable (goal: 100,000), %.0f a CPU second of the aggregator\n",
-		batchSize, senders, events/time.Since(begun).Seconds(), events/(cpuSeconds(server.Pid())-cpu))
+		batchSize, senders, events/time.Since(begun).Seconds(), events/(after-before).Seconds())
 	return nil
-}
-
-// cpuSeconds is what a process has used, where /proc says so; else 0.
-func cpuSeconds(pid int) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	// The name in brackets may hold blanks; user and system time are the 12th
-	// and 13th field behind it, in hundredths.
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseFloat(fields[11], 64)
-	system, _ := strconv.ParseFloat(fields[12], 64)
-	return (user + system) / 100
 }
 
 func batch(n int) []byte {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/internal/child"
+	"github.com/eider-analytics/eider/internal/cpu"
 )
 
 type options struct {
@@ -200,7 +201,7 @@ func round(ctx context.Context, o options, servers []*server, loads []*load, r *
 func clocks(servers []*server) ([]float64, error) {
 	all := make([]float64, len(servers))
 	for i, s := range servers {
-		t, err := cpuTime(s.child.Pid())
+		t, err := cpu.Of(s.child.Pid())
 		if err != nil {
 			return nil, err
 		}

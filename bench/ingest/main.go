@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/internal/child"
+	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/batch"
 )
@@ -74,7 +75,10 @@ func run(ctx context.Context, eider string, events, size, window int) error {
 		return err
 	}
 	bodies := e.seal(events, size, window)
-	cpu := cpuSeconds(server.Pid())
+	before, err := cpu.Of(server.Pid())
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	for i, body := range bodies {
 		if err := e.post(ctx, body, began); err != nil {
@@ -87,11 +91,14 @@ func run(ctx context.Context, eider string, events, size, window int) error {
 		return err
 	}
 	took := visible.Sub(began)
-	cpu = cpuSeconds(server.Pid()) - cpu
+	after, err := cpu.Of(server.Pid())
+	if err != nil {
+		return err
+	}
 	fmt.Printf("%d events in batches of %d\n", events, size)
 	fmt.Printf("  acknowledged (fsynced)  %.0f events/s\n", float64(events)/acknowledged.Seconds())
 	fmt.Printf("  counted by the API      %.0f events/s\n", float64(events)/took.Seconds())
-	fmt.Printf("  CPU of the aggregator   %.2f µs an event\n", cpu/float64(events)*1e6)
+	fmt.Printf("  CPU of the aggregator   %.2f µs an event\n", (after-before).Seconds()/float64(events)*1e6)
 	fmt.Printf("  peak resident memory    %d MiB\n", peakMiB(server.Pid()))
 	return nil
 }
@@ -216,18 +223,6 @@ func (e *edge) visible(ctx context.Context, events int) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("the API does not count %d events", events)
-}
-
-// cpuSeconds is user and system time of a process, in ticks of 10 ms.
-func cpuSeconds(pid int) float64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	user, _ := strconv.ParseFloat(fields[11], 64)
-	system, _ := strconv.ParseFloat(fields[12], 64)
-	return (user + system) / 100
 }
 
 // peakMiB is the most memory that a process ever had resident.

@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/enrich"
 	"github.com/eider-analytics/eider/shared/queue"
@@ -71,7 +71,7 @@ func BenchmarkServerBatch(b *testing.B) {
 	body := serverBatch(MaxServerBatch)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
-	begun, cpu := time.Now(), cpuTime(b)
+	begun, used := time.Now(), cpu.Own()
 	events := 0
 	for b.Loop() {
 		req, _ := http.NewRequest(http.MethodPost, server.URL+"/api/events", bytes.NewReader(body))
@@ -88,17 +88,7 @@ func BenchmarkServerBatch(b *testing.B) {
 		events += MaxServerBatch
 	}
 	b.ReportMetric(float64(events)/time.Since(begun).Seconds(), "events/s")
-	b.ReportMetric(float64(events)/(cpuTime(b)-cpu).Seconds(), "events/cpu-s")
-}
-
-// cpuTime is what this process has used, its own requests included.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	b.ReportMetric(float64(events)/(cpu.Own()-used).Seconds(), "events/cpu-s")
 }
 
 // BenchmarkParse is what reading a message costs, by dialect.

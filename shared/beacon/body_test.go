@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/eider-analytics/eider/internal/cpu"
 )
 
 // TestSlowBodiesAreNotWaitedFor by a real server, which would wait for ever
@@ -159,7 +161,7 @@ func BenchmarkSmallBody(b *testing.B) {
 	defer conn.Close()
 	request := []byte("POST /api/event HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
 	reader := bufio.NewReader(conn)
-	cpu := cpuTime(b)
+	defer cpu.Report(b)()
 	for b.Loop() {
 		_, _ = conn.Write(request)
 		answer, err := http.ReadResponse(reader, nil)
@@ -168,5 +170,4 @@ func BenchmarkSmallBody(b *testing.B) {
 		}
 		_, _ = io.Copy(io.Discard, answer.Body)
 	}
-	b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }

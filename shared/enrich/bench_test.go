@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/registry"
 )
@@ -40,7 +41,7 @@ func BenchmarkEnrich(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			var dst shared.Event
 			b.ReportAllocs()
-			report := reportCPU(b)
+			report := cpu.Report(b)
 			for b.Loop() {
 				c.e.Enrich(&c.o, &dst)
 			}

@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -36,15 +35,6 @@ func realistic(n int) []shared.Event {
 	return events
 }
 
-// cpuSeconds is the user and system time of the process so far.
-func cpuSeconds() float64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
-}
-
 // BenchmarkAppend captures, encodes, seals and appends page views, syncing and
 // rotating as in production. What counts is events per CPU second of the whole
 // process, Badger's goroutines and the kernel's work for it included.
@@ -56,7 +46,7 @@ func BenchmarkAppend(b *testing.B) {
 	defer q.Close(context.Background())
 	events := realistic(8192)
 	b.ReportAllocs()
-	start := cpuSeconds()
+	start := cpu.Own()
 	n := 0
 	for b.Loop() {
 		q.Capture(1)
@@ -66,7 +56,7 @@ func BenchmarkAppend(b *testing.B) {
 	if err := q.Flush(context.Background()); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(n)/(cpuSeconds()-start), "events/cpu-s")
+	b.ReportMetric(float64(n)/(cpu.Own()-start).Seconds(), "events/cpu-s")
 	b.ReportMetric(float64(q.l.Size())/float64(n), "bytes/event")
 	if c := balanced(b, q); c.DroppedTotal() != 0 || c.Queued != uint64(n) {
 		b.Fatalf("%+v", c)
