@@ -175,9 +175,10 @@ describe("an endpoint in trouble", () => {
     await posted(3);
     await run(page, `eider("Next")`);
     await page.clock.runFor(10);
-    const messages = await site.count(2);
-    expect(messages.map((m) => [m.n, m.l])).toEqual([["pageview", messages[0]?.l], ["Next", messages[0]?.l]]);
-    expect(messages[0]?.o).toBe(0);
+    const messages = await site.count(2); // two requests at once: either may come first
+    const view = messages.find((m) => m.n === "pageview");
+    expect(view?.o).toBe(0);
+    expect(messages.find((m) => m.n === "Next")?.l).toBe(view?.l);
     reader.complaints.splice(0); // the browser's own, about the answers
   });
 
