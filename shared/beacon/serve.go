@@ -60,8 +60,7 @@ func (q *request) plausible() {
 	}
 }
 
-// messages takes messages and answers as Plausible does: 202, whatever the
-// policy says of them, but for pages that must not send.
+// messages takes messages and answers as Plausible does, with 202.
 func (q *request) messages(list []Message, err error) {
 	if err != nil {
 		q.invalid(err)
@@ -70,6 +69,15 @@ func (q *request) messages(list []Message, err error) {
 	if q.fixedSite() != "" && len(list) > 0 && list[0].Origin == shared.OriginPlausible {
 		list = list[:1] // one event, for each of its domains: here it has one
 	}
+	q.takeAndAnswer(list, func() {
+		q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		q.answer(http.StatusAccepted, []byte("ok"))
+	})
+}
+
+// takeAndAnswer takes the messages and answers with thanks, whatever the policy
+// says of them, but for pages and keys that must not send.
+func (q *request) takeAndAnswer(list []Message, thanks func()) {
 	worst, ok := q.takeAll(list)
 	switch {
 	case !ok:
@@ -79,8 +87,7 @@ func (q *request) messages(list []Message, err error) {
 		if worst != Taken {
 			q.dropped()
 		}
-		q.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		q.answer(http.StatusAccepted, []byte("ok"))
+		thanks()
 	}
 }
 
@@ -151,17 +158,7 @@ func (q *request) pixel() {
 	if q.fixedSite() != "" && len(list) > 0 {
 		list = list[:1]
 	}
-	worst, ok := q.takeAll(list)
-	switch {
-	case !ok:
-	case worst == WrongOrigin, worst == Unauthorized:
-		q.fail(worst, nil, 0)
-	default:
-		if worst != Taken {
-			q.dropped()
-		}
-		q.gif()
-	}
+	q.takeAndAnswer(list, q.gif)
 }
 
 func (q *request) heartbeat() { q.json(http.StatusOK, map[string]bool{"ok": true}) }
