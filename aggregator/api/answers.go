@@ -20,7 +20,13 @@ type question struct {
 	from  int64 // the earliest and
 	to    int64 // the latest time that the answer looks at, µs since 1970
 	key   string
-	ask   func(ctx context.Context, e *Engine, files []lake.File) (any, error)
+	ask   func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error)
+}
+
+// reply is an answer as it is sent.
+type reply struct {
+	body    []byte
+	caveats string // of the header; empty = none
 }
 
 // parser makes a question of a request.
@@ -36,25 +42,32 @@ func (s *Server) answer(parse parser) handler {
 		}
 		snap := s.cfg.Snapshot()
 		defer snap.Release()
-		q, err := parse(stats.Site{ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID)}, r, s.cfg.Now())
+		q, err := parse(stats.Site{
+			ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID), Privacy: site.Privacy, PrivacyChanged: site.PrivacyChanged,
+		}, r, s.cfg.Now())
 		if err != nil {
 			return err
 		}
-		tag := s.tags.of(q.key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
+		// What can be known depends on the site's options, too.
+		key := fmt.Sprintf("%s %d %+v", q.key, site.PrivacyChanged, site.Privacy)
+		tag := s.tags.of(key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
 		w.Header().Set("ETag", tag)
 		if unchanged(r, tag) {
 			w.Header().Set("Cache-Control", revalidate)
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		body, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) ([]byte, error) {
+		answer, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) (reply, error) {
 			return s.ask(ctx, &q, snap.Files)
 		})
 		if err != nil {
 			w.Header().Del("ETag")
 			return err
 		}
-		writeJSON(w, r, http.StatusOK, revalidate, body)
+		if answer.caveats != "" {
+			w.Header().Set(headerCaveat, answer.caveats)
+		}
+		writeJSON(w, r, http.StatusOK, revalidate, answer.body)
 		return nil
 	}
 }
@@ -63,18 +76,18 @@ func (s *Server) answer(parse parser) handler {
 const revalidate = "private, no-cache"
 
 // ask makes an answer. Whoever waits for it holds a snapshot with these files.
-func (s *Server) ask(ctx context.Context, q *question, files []lake.File) ([]byte, error) {
+func (s *Server) ask(ctx context.Context, q *question, files []lake.File) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout)
 	defer cancel()
-	v, err := q.ask(ctx, s.cfg.Engine, files)
+	v, caveats, err := q.ask(ctx, s.cfg.Engine, files)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("encode answer: %w", err)
+		return reply{}, fmt.Errorf("encode answer: %w", err)
 	}
-	return body, nil
+	return reply{body, caveatField(caveats)}, nil
 }
 
 // site finds the site that a request is about, and its zone. A query string that
@@ -136,16 +149,18 @@ func ranged(kind string, site stats.Site, p url.Values, now time.Time) (question
 
 func mainStats(site stats.Site, r *http.Request, now time.Time) (question, error) {
 	q, err := ranged("main", site, r.URL.Query(), now)
-	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
-		return e.Main(ctx, files, q.query)
+	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error) {
+		m, err := e.Main(ctx, files, q.query)
+		return m, m.Meta.List(), err
 	}
 	return q, err
 }
 
 func timeseries(site stats.Site, r *http.Request, now time.Time) (question, error) {
 	q, err := ranged("timeseries", site, r.URL.Query(), now)
-	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
-		return e.Timeseries(ctx, files, q.query)
+	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error) {
+		points, err := e.Timeseries(ctx, files, q.query)
+		return points, stats.SeriesCaveats(&q.query, points), err
 	}
 	return q, err
 }
@@ -156,8 +171,9 @@ func breakdown(site stats.Site, r *http.Request, now time.Time) (question, error
 		return question{}, &httpError{status: http.StatusNotFound, code: "unknown_dimension", message: err.Error()}
 	}
 	q, err := ranged("breakdown "+strconv.Quote(d.Name()), site, r.URL.Query(), now)
-	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, error) {
-		return e.Breakdown(ctx, files, q.query, d)
+	q.ask = func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error) {
+		rows, err := e.Breakdown(ctx, files, q.query, d)
+		return rows, stats.TableCaveats(&q.query, d, rows), err
 	}
 	return q, err
 }
@@ -174,6 +190,9 @@ func realtime(site stats.Site, r *http.Request, now time.Time) (question, error)
 	return question{
 		query: q, from: q.Range.From - margin, to: q.Range.To + margin,
 		key: fmt.Sprintf("realtime %s %s %d %q %d", site.ID, site.Zone, q.Range.To, p.Get("filters"), q.Limit),
-		ask: func(ctx context.Context, e *Engine, files []lake.File) (any, error) { return e.Realtime(ctx, files, q) },
+		ask: func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error) {
+			r, err := e.Realtime(ctx, files, q)
+			return r, r.Meta.List(), err
+		},
 	}, nil
 }

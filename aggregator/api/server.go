@@ -87,7 +87,7 @@ type Server struct {
 	hosts   []string
 	handler http.Handler
 	tags    tagger
-	answers *flight.Group[[]byte] // by their tags
+	answers *flight.Group[reply] // by their tags
 }
 
 // New mounts everything.
@@ -101,7 +101,7 @@ func New(cfg Config) *Server {
 	if cfg.QueryTimeout <= 0 {
 		cfg.QueryTimeout = DefaultQueryTimeout
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), answers: flight.New[[]byte](keptAnswers)}
+	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), answers: flight.New[reply](keptAnswers)}
 	for _, host := range cfg.Hosts {
 		s.hosts = append(s.hosts, strings.ToLower(strings.Trim(strings.TrimSpace(host), "[].")))
 	}

@@ -196,6 +196,15 @@ func same(a, b *state.Site) bool {
 	return reflect.DeepEqual(normalSite(x), normalSite(y))
 }
 
+// samePrivacy reports whether two records leave out the same; more of query
+// strings, or ids of the site's own, take nothing from any answer.
+func samePrivacy(a, b *state.Site) bool {
+	x, y := normalSite(*a).Privacy, normalSite(*b).Privacy
+	x.QueryKeys, y.QueryKeys = nil, nil
+	x.DistinctIDs, y.DistinctIDs = false, false
+	return reflect.DeepEqual(x, y)
+}
+
 // normalSite makes absent and empty lists one.
 func normalSite(s state.Site) state.Site {
 	for _, list := range []*[]string{&s.Domains, &s.AllowedDomains, &s.Privacy.QueryKeys, &s.Privacy.Redact} {

@@ -213,6 +213,9 @@ func (r *Registry) change(b *book, old state.Site, c Change) (state.Site, error)
 		return old, nil
 	}
 	s.UpdatedAt = r.now().UnixMicro()
+	if !samePrivacy(&old, &s) {
+		s.PrivacyChanged = s.UpdatedAt
+	}
 	return r.put(b, &old, s)
 }
 

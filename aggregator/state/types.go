@@ -110,7 +110,8 @@ type Site struct {
 	Identity       string         `json:"identity,omitempty"`        // shared.IdentityDay or IdentityMonth
 	Archived       bool           `json:"archived,omitempty"`
 	Privacy        shared.Privacy `json:"privacy,omitzero"`
-	Links          []shared.Link  `json:"links,omitempty"` // short addresses; see shared.SiteConfig
+	PrivacyChanged int64          `json:"privacy_changed,omitempty"` // µs since 1970; 0 = never
+	Links          []shared.Link  `json:"links,omitempty"`           // short addresses; see shared.SiteConfig
 }
 
 // Key is what is kept of an API key or an edge token: enough to know it again,

@@ -10,7 +10,7 @@ import (
 // Row is one line of a table.
 type Row struct {
 	Value     string `json:"value"`
-	Visitors  int64  `json:"visitors"`
+	Visitors  Count  `json:"visitors"`
 	Pageviews int64  `json:"pageviews"`
 	// Events are the rows of a table that is not about pageviews: custom events,
 	// downloads, errors, requests of bots.
@@ -32,10 +32,10 @@ func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *D
 		if err != nil {
 			return nil, err
 		}
-		return o.table(&q, d), nil
+		return markRows(o.table(&q, d)), nil
 	}
 	if rows, ok, err := e.leaders(ctx, files, q, d); ok || err != nil {
-		return rows, err
+		return markRows(rows), err
 	}
 	rows := []Row{} // an empty table is [] in JSON
 	err := e.run(ctx, files, q.SiteID, compileBreakdown(q, d), func(scan func(...any) error) error {
@@ -46,7 +46,7 @@ func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *D
 		rows = append(rows, r)
 		return err
 	})
-	return rows, err
+	return markRows(rows), err
 }
 
 func compileBreakdown(q Query, d *Dimension) statement {

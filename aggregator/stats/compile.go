@@ -126,8 +126,8 @@ func (d *Dimension) column() string {
 //	visits:   each visit with its first and last time, views and other events,
 //	          those of them that hit, and its values of the visit's dimensions
 //
-// A row without a visitor is a visit of its own there, so that it has values
-// too; it is no visit in any number.
+// A row without a visitor is a visit of its own there, so that it has a source
+// and its like; it is no visit in any number, and has no entry and exit page.
 func (p *plan) visitRows(b *builder, dims ...*Dimension) statement {
 	s := p.statement(Margin, dims)
 	all := dims
@@ -147,10 +147,10 @@ func (p *plan) visitsOfPeople(b *builder, dims []*Dimension) string {
 		switch d.scope {
 		case ofVisit:
 			values.WriteString(", any_value(" + d.column() + ") FILTER (starts) AS " + d.column())
-		case ofEntry:
-			values.WriteString(", arg_min_null(" + d.column() + ", k) FILTER (pv) AS " + d.column())
+		case ofEntry: // nobody knows what came before a view without a visitor
+			values.WriteString(", arg_min_null(" + d.column() + ", k) FILTER (pv AND visitor_id IS NOT NULL) AS " + d.column())
 		case ofExit:
-			values.WriteString(", arg_max_null(" + d.column() + ", k) FILTER (pv) AS " + d.column())
+			values.WriteString(", arg_max_null(" + d.column() + ", k) FILTER (pv AND visitor_id IS NOT NULL) AS " + d.column())
 		}
 	}
 	gap := b.arg(visitGap.Microseconds()) + "::BIGINT"

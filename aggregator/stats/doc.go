@@ -17,7 +17,9 @@
 // interactions are pageviews (kind pageview) and custom events (kind event).
 // Visitors are the exact number of distinct visitor ids among the
 // interactions; pageviews are rows of kind pageview. A row without a visitor id
-// counts as a pageview and as nobody.
+// counts as a pageview and in no number of visitors: where all rows are such,
+// that number is null. What else a site's privacy options make unanswerable is
+// null, too, and a [Caveat] says why.
 //
 // A visit is a run of one visitor's interactions with no gap of more than 30
 // minutes. It belongs to the range in which its first event lies. Its pageviews,

@@ -43,7 +43,7 @@ func (e *Engine) leaders(ctx context.Context, files []lake.File, q Query, d *Dim
 	if err != nil {
 		return nil, false, err
 	}
-	least := found[min(wanted, len(found))-1].Visitors
+	least := int64(found[min(wanted, len(found))-1].Visitors)
 	end := first
 	for end < len(list) && list[end].rows >= least {
 		end++

@@ -8,9 +8,9 @@ import (
 
 // Totals are the numbers of a range. Null is what can't be computed.
 type Totals struct {
-	Visitors      int64    `json:"visitors"`
+	Visitors      Count    `json:"visitors"`
 	Pageviews     int64    `json:"pageviews"`
-	Visits        int64    `json:"visits"`
+	Visits        Count    `json:"visits"`
 	BounceRate    *float64 `json:"bounce_rate"`    // 0 to 1
 	VisitDuration *float64 `json:"visit_duration"` // mean, seconds
 	ViewsPerVisit *float64 `json:"views_per_visit"`
@@ -20,16 +20,29 @@ type Totals struct {
 type Main struct {
 	Totals
 	Comparison *Totals `json:"comparison,omitempty"`
+	Meta       *Meta   `json:"meta,omitempty"` // nil = there is nothing to know
 }
 
 // Main answers with the totals of the range, and of the one to compare with.
 func (e *Engine) Main(ctx context.Context, files []lake.File, q Query) (Main, error) {
-	totals, err := e.totals(ctx, files, q, q.Range)
-	if err != nil || q.Compare == nil {
-		return Main{Totals: totals}, err
+	var m Main
+	var err error
+	if m.Totals, err = e.totals(ctx, files, q, q.Range); err != nil {
+		return m, err
 	}
-	other, err := e.totals(ctx, files, q, *q.Compare)
-	return Main{Totals: totals, Comparison: &other}, err
+	p := q.privacy(q.Range)
+	m.mark(&p)
+	if q.Compare != nil {
+		other, err := e.totals(ctx, files, q, *q.Compare)
+		if err != nil {
+			return m, err
+		}
+		p := q.privacy(*q.Compare)
+		other.mark(&p)
+		m.Comparison = &other
+	}
+	m.explain(&q)
+	return m, nil
 }
 
 // visitSums are what the numbers of visits are made of.
@@ -44,7 +57,7 @@ func (s *visitSums) add(t visitSums) {
 
 // into fills in the means, which no visits have none of.
 func (s visitSums) into(t *Totals) {
-	t.Visits = s.visits
+	t.Visits = Count(s.visits)
 	if s.visits == 0 {
 		return
 	}

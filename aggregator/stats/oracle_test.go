@@ -98,7 +98,10 @@ func (o *oracle) totals() stats.Totals {
 			}
 		}
 	}
-	t.Visitors = int64(len(visitors))
+	t.Visitors = stats.Count(len(visitors))
+	if t.Visitors == 0 && t.Pageviews > 0 {
+		t.Visitors, t.Visits = stats.Unknowable, stats.Unknowable
+	}
 	if n := float64(t.Visits); n > 0 {
 		bounces, seconds, views = bounces/n, seconds/n, views/n
 		t.BounceRate, t.VisitDuration, t.ViewsPerVisit = &bounces, &seconds, &views
@@ -145,14 +148,22 @@ func (o *oracle) breakdown(unknown string, key func(r row, v visit) (*string, bo
 		}
 		return *s, ok
 	}) {
-		rows = append(rows, stats.Row{Value: value, Visitors: int64(len(g.visitors)), Pageviews: g.pageviews})
+		rows = append(rows, stats.Row{Value: value, Visitors: visitorsOf(g), Pageviews: g.pageviews})
 	}
 	slices.SortFunc(rows, func(a, b stats.Row) int {
-		return cmp.Or(cmp.Compare(b.Visitors, a.Visitors), cmp.Compare(b.Pageviews, a.Pageviews),
+		return cmp.Or(cmp.Compare(max(0, b.Visitors), max(0, a.Visitors)), cmp.Compare(b.Pageviews, a.Pageviews),
 			cmp.Compare(btoi(a.Value == unknown), btoi(b.Value == unknown)), cmp.Compare(a.Value, b.Value))
 	})
 	rows = rows[min(offset, len(rows)):]
 	return rows[:min(limit, len(rows))]
+}
+
+// visitorsOf is null for rows of which none has a visitor.
+func visitorsOf(g *tally) stats.Count {
+	if len(g.visitors) == 0 {
+		return stats.Unknowable
+	}
+	return stats.Count(len(g.visitors))
 }
 
 func btoi(b bool) int {
@@ -193,7 +204,7 @@ func (o *oracle) timeseries(zone *time.Location, layout string) []stats.Point {
 	})
 	for i := range points {
 		if g := groups[fmt.Sprint(i)]; g != nil {
-			points[i].Visitors, points[i].Pageviews = int64(len(g.visitors)), g.pageviews
+			points[i].Visitors, points[i].Pageviews = visitorsOf(g), stats.Count(g.pageviews)
 		}
 	}
 	return points
@@ -255,7 +266,7 @@ func TestOracle(t *testing.T) {
 		{"countries==(unknown);pages!=/a", func(r row) bool { return r.CountryCode == nil && !eq(r.Pathname, "/a") }, whole},
 		{"sources==Google", all, func(v []row) bool { return eq(v[0].Source, "Google") }},
 		{"sources!=Direct / None;os==iOS", func(r row) bool { return eq(r.OS, "iOS") }, func(v []row) bool { return v[0].Source != nil }},
-		{"entry-pages==/a", all, func(v []row) bool { return eq(entry(v), "/a") }},
+		{"entry-pages==/a", all, func(v []row) bool { return v[0].VisitorID != nil && eq(entry(visit{1, v}), "/a") }},
 	}
 	for round := range 40 {
 		r := rand.New(rand.NewPCG(seed, uint64(round)))
@@ -333,17 +344,20 @@ var oracleKeys = map[string]func(r row, v visit) (*string, bool){
 	"countries":     func(r row, _ visit) (*string, bool) { return r.CountryCode, true },
 	"sources":       func(_ row, v visit) (*string, bool) { return v.rows[0].Source, true },
 	"utm-campaigns": func(_ row, v visit) (*string, bool) { return v.rows[0].UTMCampaign, true },
-	"entry-pages":   func(_ row, v visit) (*string, bool) { return entry(v.rows), true },
+	"entry-pages":   func(_ row, v visit) (*string, bool) { return entry(v), true },
 	"exit-pages": func(_ row, v visit) (*string, bool) {
-		reversed := slices.Clone(v.rows)
-		slices.Reverse(reversed)
-		return entry(reversed), true
+		v.rows = slices.Clone(v.rows)
+		slices.Reverse(v.rows)
+		return entry(v), true
 	},
 }
 
-// entry is the path of the first pageview.
-func entry(rows []row) *string {
-	for _, r := range rows {
+// entry is the path of the first pageview, of a visitor.
+func entry(v visit) *string {
+	for _, r := range v.rows {
+		if v.visitor == 0 {
+			break
+		}
 		if r.Kind == "pageview" {
 			return r.Pathname
 		}
@@ -359,7 +373,7 @@ func round(t stats.Totals) string {
 		}
 		return fmt.Sprintf("%.6f", *v)
 	}
-	return fmt.Sprintf("visitors %d pageviews %d visits %d bounce %s duration %s views %s",
+	return fmt.Sprintf("visitors %s pageviews %d visits %s bounce %s duration %s views %s",
 		t.Visitors, t.Pageviews, t.Visits, f(t.BounceRate), f(t.VisitDuration), f(t.ViewsPerVisit))
 }
 

@@ -59,14 +59,14 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 		}
 		switch part {
 		case partTotals:
-			o.totals.Visitors += visitors
+			o.totals.Visitors += Count(visitors)
 			o.totals.Pageviews += pageviews
 			visits.add(sums)
 		case partSeries:
-			o.series[key] = Point{Visitors: visitors, Pageviews: pageviews}
+			o.series[key] = Point{Visitors: Count(visitors), Pageviews: Count(pageviews)}
 		default:
 			n := part - partTables
-			lines[n] = append(lines[n], line{Row{Value: overviewDimensions[n].label(value), Visitors: visitors, Pageviews: pageviews}, value == nil})
+			lines[n] = append(lines[n], line{Row{Value: overviewDimensions[n].label(value), Visitors: Count(visitors), Pageviews: pageviews}, value == nil})
 		}
 		return nil
 	})

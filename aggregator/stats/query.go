@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/eider-analytics/eider/shared"
 )
 
 // Query is a question as data.
@@ -15,6 +17,8 @@ type Query struct {
 	Filters  []Filter
 	Limit    int
 	Offset   int
+
+	site Site
 }
 
 // Bounds of the parameters limit and offset.
@@ -29,13 +33,17 @@ type Site struct {
 	ID    string
 	Zone  *time.Location
 	Began time.Time // its first event; zero = it has none
+	// Privacy are its options now, and PrivacyChanged is since when, µs since
+	// 1970; 0 = they never changed.
+	Privacy        shared.Privacy
+	PrivacyChanged int64
 }
 
 // Parse reads the parameters that all questions have in common: period,
 // start_date, end_date, compare, interval, filters, limit, offset. Others are
 // left alone. The error is an [InvalidError].
 func Parse(site Site, p url.Values, now time.Time) (Query, error) {
-	q := Query{SiteID: site.ID}
+	q := Query{SiteID: site.ID, site: site}
 	var err error
 	if q.Range, err = parseRange(site.Zone, p.Get("period"), p.Get("start_date"), p.Get("end_date"), now, site.Began); err != nil {
 		return Query{}, err

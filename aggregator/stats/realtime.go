@@ -16,12 +16,13 @@ const realtimeStep = 10 * time.Second
 
 // Realtime is who is there now.
 type Realtime struct {
-	CurrentVisitors int64   `json:"current_visitors"`
-	Pageviews       int64   `json:"pageviews"`
+	CurrentVisitors Count   `json:"current_visitors"`
+	Pageviews       Count   `json:"pageviews"`
 	WindowMinutes   int     `json:"window_minutes"`
 	TopPages        []Row   `json:"top_pages"`
 	TopSources      []Row   `json:"top_sources"`
 	PerMinute       []Point `json:"per_minute"` // the window in minutes, the last one ends now
+	Meta            *Meta   `json:"meta,omitempty"`
 }
 
 // RealtimeRange is the window that ends now.
@@ -45,8 +46,13 @@ func (e *Engine) Realtime(ctx context.Context, files []lake.File, q Query) (Real
 	if r.TopSources, err = e.Breakdown(ctx, files, q, sources); err != nil {
 		return r, err
 	}
-	r.PerMinute, err = e.series(ctx, files, q, minutesOf(q.Range))
-	return r, err
+	if r.PerMinute, err = e.series(ctx, files, q, minutesOf(q.Range)); err != nil {
+		return r, err
+	}
+	p := q.privacy(q.Range)
+	r.mark(&p)
+	r.explain(&q)
+	return r, nil
 }
 
 func compileCount(q Query) statement {

@@ -593,7 +593,7 @@ func checkBooks(t *testing.T, name string, e *Engine, files []lake.File, r Range
 	if err != nil {
 		t.Fatal(err)
 	}
-	if main.Pageviews != want.People || main.Visitors != int64(len(visitors)) {
+	if main.Pageviews != want.People || main.Visitors != Count(len(visitors)) {
 		t.Fatalf("%s: %d pageviews of %d visitors, want %d of %d", name, main.Pageviews, main.Visitors, want.People, len(visitors))
 	}
 }

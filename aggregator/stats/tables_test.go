@@ -164,7 +164,7 @@ func ask(t *testing.T, e *stats.Engine, files []lake.File, zone *time.Location, 
 			t.Fatal(err)
 		}
 		for _, p := range points {
-			fmt.Fprintf(&out, "  %s visitors %d pageviews %d\n", p.Date, p.Visitors, p.Pageviews)
+			fmt.Fprintf(&out, "  %s visitors %s pageviews %s\n", p.Date, p.Visitors, p.Pageviews)
 		}
 	case "breakdown":
 		d, err := stats.ParseDimension("dimension", dim)
@@ -176,7 +176,7 @@ func ask(t *testing.T, e *stats.Engine, files []lake.File, zone *time.Location, 
 			t.Fatal(err)
 		}
 		for _, r := range rows {
-			fmt.Fprintf(&out, "  %s visitors %d pageviews %d\n", r.Value, r.Visitors, r.Pageviews)
+			fmt.Fprintf(&out, "  %s visitors %s pageviews %d\n", r.Value, r.Visitors, r.Pageviews)
 		}
 	default:
 		t.Fatalf("no such question: %s", text)

@@ -11,19 +11,22 @@ import (
 // minute.
 type Point struct {
 	Date      string `json:"date"`
-	Visitors  int64  `json:"visitors"`
-	Pageviews int64  `json:"pageviews"`
+	Visitors  Count  `json:"visitors"`
+	Pageviews Count  `json:"pageviews"`
 }
 
 // Timeseries answers with every bucket of the range, in order.
 func (e *Engine) Timeseries(ctx context.Context, files []lake.File, q Query) ([]Point, error) {
 	c := newChart(q.Range, q.Interval)
+	p := q.privacy(q.Range)
 	if overviewHas(&q, nil) && q.Interval == defaultInterval(q.Range) {
 		o, err := e.overview(ctx, files, &q, q.Range, true)
 		if err != nil {
 			return nil, err
 		}
-		return c.points(o.series), nil
+		points := c.points(o.series)
+		markPoints(points, &p, q.Interval)
+		return points, nil
 	}
 	return e.series(ctx, files, q, c)
 }
@@ -40,14 +43,19 @@ func (e *Engine) series(ctx context.Context, files []lake.File, q Query, c chart
 	if err != nil {
 		return nil, err
 	}
-	return c.points(found), nil
+	p, points := q.privacy(q.Range), c.points(found)
+	markPoints(points, &p, c.interval)
+	return points, nil
 }
 
 // points are all buckets in order, with what was found of them.
 func (c *chart) points(found map[int64]Point) []Point {
 	points := make([]Point, len(c.buckets))
 	for i, b := range c.buckets {
-		points[i] = found[b.key]
+		var some bool
+		if points[i], some = found[b.key]; some && points[i].Visitors == 0 {
+			points[i].Visitors = Unknowable // there were events, of somebody
+		}
 		points[i].Date = b.date
 	}
 	return points

@@ -153,6 +153,9 @@ function ifThere<T>(decode: Decoder<T>, absent: T): Decoder<T> {
   return (value, path) => (value === undefined ? absent : decode(value, path));
 }
 
+/** orNone takes what can't be known for 0, for numbers that are drawn and added up. */
+const orNone: Decoder<number> = (value, path) => (value === null ? 0 : number(value, path));
+
 /** nullable also takes an absent key for null. */
 function nullable<T>(decode: Decoder<T>): Decoder<T | null> {
   return (value, path) => (value === null || value === undefined ? null : decode(value, path));
@@ -214,15 +217,15 @@ export const decodeSites = list(decodeSite);
 
 export const decodeUnknownHosts = list(record<UnknownHost>({ host: text, requests: count, last_seen: text }));
 
-export const decodeSeries = list(record<SeriesPoint>({ date: text, visitors: number, pageviews: number }));
+export const decodeSeries = list(record<SeriesPoint>({ date: text, visitors: orNone, pageviews: orNone }));
 
 export const decodeBreakdown = list(
-  record<BreakdownRow>({ value: nullable(text), visitors: number, pageviews: number, events: ifThere(count, 0) }),
+  record<BreakdownRow>({ value: nullable(text), visitors: orNone, pageviews: number, events: ifThere(count, 0) }),
 );
 
 export const decodeRealtime = record<Realtime>({
-  current_visitors: number,
-  pageviews: number,
+  current_visitors: orNone,
+  pageviews: orNone,
   window_minutes: number,
 });
 
