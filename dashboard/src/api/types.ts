@@ -33,29 +33,46 @@ export interface Totals {
   views_per_visit: number | null;
 }
 
+/** Caveat says what of an answer is null, or less than it looks, and why. */
+export interface Caveat {
+  reason: string;
+  /** Numbers and dimensions, as the API calls them. */
+  affects: string[];
+  /** One sentence of the server's. */
+  message: string;
+}
+
+export interface Meta {
+  caveats: Caveat[];
+}
+
 export interface MainStats extends Totals {
   comparison: Totals | null;
+  /** null where there is nothing to know of the numbers, as of most sites. */
+  meta: Meta | null;
 }
 
 export interface SeriesPoint {
   /** Local time of the site: "2026-11-22" or "2026-11-22T14:00:00". */
   date: string;
-  visitors: number;
-  pageviews: number;
+  visitors: number | null;
+  pageviews: number | null;
 }
 
 export interface BreakdownRow {
   value: string | null;
-  visitors: number;
+  /** null where nobody knows: the rows were recorded without a visitor id. */
+  visitors: number | null;
   pageviews: number;
   /** Rows of a table that is not about page views; 0 in one that is. */
   events: number;
 }
 
 export interface Realtime {
-  current_visitors: number;
-  pageviews: number;
+  current_visitors: number | null;
+  pageviews: number | null;
   window_minutes: number;
+  meta: Meta | null;
 }
 
 export interface EdgeAccount {
@@ -153,9 +170,6 @@ function ifThere<T>(decode: Decoder<T>, absent: T): Decoder<T> {
   return (value, path) => (value === undefined ? absent : decode(value, path));
 }
 
-/** orNone takes what can't be known for 0, for numbers that are drawn and added up. */
-const orNone: Decoder<number> = (value, path) => (value === null ? 0 : number(value, path));
-
 /** nullable also takes an absent key for null. */
 function nullable<T>(decode: Decoder<T>): Decoder<T | null> {
   return (value, path) => (value === null || value === undefined ? null : decode(value, path));
@@ -202,7 +216,9 @@ const totals: Fields<Totals> = {
   views_per_visit: nullable(number),
 };
 
-export const decodeMain = record<MainStats>({ ...totals, comparison: nullable(record(totals)) });
+const meta = nullable(record<Meta>({ caveats: list(record<Caveat>({ reason: text, affects: list(text), message: text })) }));
+
+export const decodeMain = record<MainStats>({ ...totals, comparison: nullable(record(totals)), meta });
 
 export const decodeSite = record<Site>({
   site_id: text,
@@ -217,16 +233,17 @@ export const decodeSites = list(decodeSite);
 
 export const decodeUnknownHosts = list(record<UnknownHost>({ host: text, requests: count, last_seen: text }));
 
-export const decodeSeries = list(record<SeriesPoint>({ date: text, visitors: orNone, pageviews: orNone }));
+export const decodeSeries = list(record<SeriesPoint>({ date: text, visitors: orNull(number), pageviews: orNull(number) }));
 
 export const decodeBreakdown = list(
-  record<BreakdownRow>({ value: nullable(text), visitors: orNone, pageviews: number, events: ifThere(count, 0) }),
+  record<BreakdownRow>({ value: nullable(text), visitors: orNull(number), pageviews: number, events: ifThere(count, 0) }),
 );
 
 export const decodeRealtime = record<Realtime>({
-  current_visitors: orNone,
-  pageviews: orNone,
+  current_visitors: orNull(number),
+  pageviews: orNull(number),
   window_minutes: number,
+  meta,
 });
 
 export const decodeAccounting = record<Accounting>({

@@ -12,6 +12,7 @@ import { chooseInterval, type DateRange, type Interval, type Period, previousRan
 import { Breakdown } from "../reports/breakdown/Breakdown";
 import { limitFor, ROWS } from "../reports/breakdown/Ranking";
 import { Notices } from "../reports/accounting/Notices";
+import { Caveats } from "../reports/overview/Caveats";
 import { Numbers } from "../reports/overview/Numbers";
 import { TimeSeries } from "../reports/overview/TimeSeries";
 import { Traffic } from "../reports/traffic/Traffic";
@@ -62,8 +63,8 @@ export function useDashboard(site: Site | null, view: View, today: string): Dash
 
   const main = overview?.main;
   const summary =
-    main && main.visitors !== null && main.pageviews !== null
-      ? t.live.announce(formatInteger(main.visitors), formatInteger(main.pageviews))
+    main && main.pageviews !== null
+      ? t.live.announce(main.visitors === null ? null : formatInteger(main.visitors), formatInteger(main.pageviews))
       : "";
   const show = (dimension: Dimension, count: number) => setShown((old) => ({ ...old, [dimension]: count }));
   return { feed, retry, range, days, interval, shown, show, summary };
@@ -138,6 +139,7 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
       <Notices accounting={overview?.accounting ?? null} zone={site.time_zone} now={Date.now()} />
       <div class="sheet overview">
         <Numbers main={overview?.main ?? null} compared={compared} running={overview?.question.period.kind === "today"} />
+        <Caveats meta={overview?.main.meta ?? null} />
         <TimeSeries
           overview={overview}
           range={rangeShown}

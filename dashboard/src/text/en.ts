@@ -1,5 +1,7 @@
-// Every word the page says, in one place. A translation is a file of the same
-// shape.
+// Every word the page says; those of all traffic are in en.traffic.ts. A
+// translation is files of the same shape.
+
+import { traffic } from "./en.traffic";
 
 /** wordFor looks a word up; a key from outside may be "constructor". */
 export function wordFor(words: Record<string, string>, key: string): string | undefined {
@@ -24,6 +26,14 @@ export const t = {
 
   share: { below: (share: string): string => `< ${share}`, above: (share: string): string => `> ${share}` },
 
+  /** What the site or its visitors leave unsaid: never a 0. */
+  unknown: {
+    sign: "–",
+    spoken: "not known",
+    of: (name: string): string => `${name} not known`,
+    why: "What is not known, and why",
+  },
+
   numbers: {
     label: "Numbers of the period",
     visitors: "Visitors",
@@ -32,7 +42,6 @@ export const t = {
     visitDuration: "Visit duration",
     visits: (count: string, one: boolean): string => `${count} ${one ? "visit" : "visits"}`,
     viewsPerVisit: (count: string): string => `${count} views per visit`,
-    unknown: "–",
     unknownHint: "Can’t be computed for this period",
     change: {
       up: (amount: string): string => `up ${amount}`,
@@ -115,128 +124,7 @@ export const t = {
     device: { desktop: "Desktop", mobile: "Mobile", tablet: "Tablet", tv: "TV", console: "Console", wearable: "Wearable" } as Record<string, string>,
   },
 
-  traffic: {
-    title: "All traffic",
-    people: "Page views of people",
-    requests: "Requests in all",
-    noRequests: "No proxy reported requests of this period. Each does so once a minute.",
-    unreadable: "The books of this period can’t be read just now. The page goes on trying.",
-    open: "Show details",
-    close: "Hide details",
-    details: "Details of all traffic",
-    tab: {
-      requests: "Requests",
-      pageviews: "Page views",
-      bots: "Bots",
-      crawlers: "AI crawlers",
-      "not-found": "Not found",
-      downloads: "Downloads",
-    },
-    group: {
-      pages: "Pages",
-      bots: "Bots",
-      errors: "Errors",
-      files: "Downloads and feeds",
-      parts: "Parts of pages",
-      other: "Everything else",
-    },
-    columns: {
-      result: "What became of it",
-      requests: "Requests",
-      share: "Share",
-      term: "Part",
-      pageviews: "Page views",
-      times: "Times",
-      downloads: "Downloads",
-    },
-    requestsNote: "Each request counts once, as what it was taken for when it came. Proxies report them once a minute.",
-    result: {
-      pageview: "Page views",
-      error: "Error pages",
-      download: "Downloads",
-      feed: "Feeds",
-      bot: "Bots",
-      prefetch: "Pages fetched ahead",
-      excluded: "Excluded",
-      health_check: "Health checks",
-      unknown_host: "Unknown hosts",
-      method: "Not a GET",
-      upgrade: "Upgrades",
-      redirect: "Redirects",
-      partial: "Parts of files",
-      status: "Other statuses",
-      failed: "Failed requests",
-      asset: "Assets",
-      subrequest: "Requests of scripts",
-      frame: "Frames",
-      fragment: "Fragments",
-      privacy: "Privacy wishes",
-      collection: "Eider’s own",
-      switched_off: "Switched off",
-      internal: "Failed to be judged",
-    } as Record<string, string>,
-    meaning: {
-      pageview: "A person’s browser opened a page and got it.",
-      error: "A person’s browser opened a page and got an error, most often “not found”.",
-      download: "A person fetched a file such as a PDF or an archive.",
-      feed: "A feed reader asked for an RSS, Atom or JSON feed.",
-      bot: "A crawler, scanner, monitor or program asked, whatever for.",
-      prefetch: "A browser fetched a page ahead. It becomes a page view once somebody sees it.",
-      excluded: "A rule of the site excludes it, or the site is archived.",
-      health_check: "A load balancer or an orchestrator asked whether the site is alive.",
-      unknown_host: "The host that was asked for is no site.",
-      method: "A form was sent, or only the head asked for: POST, HEAD, OPTIONS and the like.",
-      upgrade: "The connection became a WebSocket or another protocol.",
-      redirect: "The answer pointed elsewhere; what is there counts.",
-      partial: "A player or a download manager asked for a piece of a file.",
-      status: "The answer’s status shows no page, for example 204.",
-      failed: "Something that is no page was missing or failed: an image, a script, a call.",
-      asset: "A style, script, image, font or data that belongs to a page.",
-      subrequest: "A script on a page fetched something.",
-      frame: "A page inside of another one: an iframe or an embed.",
-      fragment: "A piece of a page, for htmx, Turbo and the like.",
-      privacy: "The visitor asked not to be counted, and the site respects that.",
-      collection: "The beacon script and the endpoints that collect for Eider.",
-      switched_off: "The site does not count requests of this kind.",
-      internal: "Eider itself failed on it; the request was served all the same. Look into the proxy’s log.",
-    } as Record<string, string>,
-    otherMeaning: "This page does not know it yet: the aggregator is newer.",
-    sumNote: "What every report counts, and what it is the sum of.",
-    plus: (count: string): string => `+ ${count}`,
-    minus: (count: string): string => `− ${count}`,
-    term: {
-      recorded: { name: "Recorded at the proxy", meaning: "Pages that were served to people." },
-      activated: { name: "Fetched ahead, then seen", meaning: "Pages that a browser had fetched ahead and somebody then opened." },
-      script_only: { name: "Known from a script or server only", meaning: "Page views that did not pass the proxy as a page, such as those inside a single-page app." },
-      cached: { name: "From a cache", meaning: "Pages that a browser or a CDN showed without asking the proxy again." },
-      reclassified: { name: "Turned out to be bots", meaning: "Of all these, page views of visitors that were recognised as bots later." },
-    },
-    table: {
-      bots: { note: "Bots by name; those without one by what gave them away.", column: "Bot", empty: "No bots in this period" },
-      crawlers: { note: "Crawlers and agents of AI companies, by operator.", column: "Operator", empty: "No AI crawlers in this period" },
-      "not-found": { note: "Pages that people asked for and that are not there.", column: "Page", empty: "Nothing was missing in this period" },
-      downloads: { note: "Files that people fetched.", column: "File", empty: "No downloads in this period" },
-    },
-    tableUnreadable: (reason: string): string => `This table can’t be read just now: ${reason}`,
-    botReason: {
-      no_user_agent: "No user agent",
-      known_agent: "A known bot",
-      listed_agent: "A listed bot",
-      self_declared: "Calls itself a bot",
-      not_a_browser: "Not a browser",
-      spoofed: "Pretends to be a crawler",
-      headless: "Browser without a window",
-      probe: "Looks for holes",
-      too_fast: "Faster than anybody reads",
-      errors: "Asks for what is not there",
-      no_assets: "Never fetches a part of a page",
-      unlisted_agent: "A bot by somebody else’s judgement",
-      no_language: "No language",
-      no_hints: "No client hints",
-      hints_differ: "Client hints differ",
-      old_version: "Very old browser",
-    } as Record<string, string>,
-  },
+  traffic,
 
   hosts: {
     label: "Unknown hosts",
@@ -270,7 +158,8 @@ export const t = {
     connecting: "Connecting",
     offline: "Offline",
     retrying: "Not answering",
-    announce: (visitors: string, pageviews: string): string => `${visitors} visitors, ${pageviews} page views`,
+    announce: (visitors: string | null, pageviews: string): string =>
+      `${visitors === null ? "visitors not known" : `${visitors} visitors`}, ${pageviews} page views`,
   },
 
   incomplete: {

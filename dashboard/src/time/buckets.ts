@@ -9,9 +9,11 @@ import type { DateRange, Interval } from "./period";
 export interface Bucket {
   /** The bucket's first moment in the site's local time: a day, or a day and an hour. */
   date: string;
-  /** null where the bucket has not begun yet. */
+  /** null where the bucket has not begun yet, or where nobody knows. */
   visitors: number | null;
   pageviews: number | null;
+  /** It has not begun yet. */
+  future: boolean;
   /** The bucket that now falls into: its numbers still grow. */
   partial: boolean;
 }
@@ -34,10 +36,13 @@ export function fillBuckets(
       date: point.date,
       visitors: future ? null : point.visitors,
       pageviews: future ? null : point.pageviews,
+      future,
       partial: start === current,
     };
   };
-  const empty = (date: string): Bucket => bucket({ date, visitors: 0, pageviews: 0 });
+  // What was known of no bucket is not known of one that the server left out.
+  const none = points.length > 0 && points.every((point) => point.visitors === null) ? null : 0;
+  const empty = (date: string): Bucket => bucket({ date, visitors: none, pageviews: 0 });
   const dates = expected(interval, range);
   const first = points[0];
   const last = points[points.length - 1];

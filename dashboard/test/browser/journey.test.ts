@@ -4,6 +4,7 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { t } from "../../src/text/en";
 import { formatCount, formatDuration, formatInteger, formatPercent } from "../../src/text/format";
 import type { BreakdownRow, Dimension, MainStats, SeriesPoint, Site } from "../../src/api/types";
 import { expectAccessible } from "./axe";
@@ -65,7 +66,7 @@ async function expectNumbers(page: Page, site: string, range: string): Promise<v
         const main = await api<MainStats>(`/api/stats/main?site_id=${site}&${range}`);
         const pages = await api<BreakdownRow[]>(`/api/stats/breakdown/pages?site_id=${site}&${range}&limit=${ROWS}`);
         const os = await api<BreakdownRow[]>(`/api/stats/breakdown/os?site_id=${site}&${range}&limit=${ROWS}`);
-        const numbers = (rows: BreakdownRow[]) => rows.map((row) => [formatInteger(row.visitors), formatInteger(row.pageviews)]);
+        const numbers = (rows: BreakdownRow[]) => rows.map((row) => [row.visitors === null ? t.unknown.sign : formatInteger(row.visitors), formatInteger(row.pageviews)]);
         const wanted = {
           visitors: formatCount(main.visitors ?? 0),
           pageviews: formatCount(main.pageviews ?? 0),

@@ -199,9 +199,9 @@ export class FixtureServer {
   }
 
   #series(site: string, folder: string, interval: string): unknown {
-    const points = (fixture(`${site}/${folder}/timeseries.${interval}`) as { visitors: number; pageviews: number }[] | undefined) ?? [];
+    const points = (fixture(`${site}/${folder}/timeseries.${interval}`) as { visitors: number | null; pageviews: number }[] | undefined) ?? [];
     return points.map((point, i) =>
-      i === points.length - 1 ? { ...point, visitors: point.visitors + this.extra, pageviews: point.pageviews + this.extra } : point,
+      i === points.length - 1 && point.visitors !== null ? { ...point, visitors: point.visitors + this.extra, pageviews: point.pageviews + this.extra } : point,
     );
   }
 }

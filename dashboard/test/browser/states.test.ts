@@ -74,6 +74,46 @@ describe("numbers", () => {
   });
 });
 
+describe("a site without visitor ids", () => {
+  test.each([LIGHT, { ...TELEPHONE, dark: true }])("says what is not known, and why, once ($width)", async (look) => {
+    const page = await visit("/?site=discreet&period=30d", look, true);
+    await settled(page);
+    for (const key of ["visitors", "bounce_rate", "visit_duration"]) {
+      expect(await page.locator(`[data-metric=${key}] .value`).textContent(), key).toBe("–not known");
+      expect(await page.locator(`[data-metric=${key}] .below`).textContent(), key).toBe("");
+    }
+    expect(await value(page, "pageviews")).toBe("38,120");
+    expect(await page.locator("[data-metric=pageviews] .change").textContent()).toBe("15%up 15%");
+    expect(await page.locator(".live").textContent()).toBe("– visitors nowvisitors now not known");
+    expect(await page.locator(".caveats li").allTextContents()).toEqual([expect.stringContaining("records no visitor ids")]);
+    expect(await page.getByText("visitors not known, 38,120 page views").count()).toBe(1);
+    const row = page.locator("[data-dimension=pages] tbody tr").first();
+    expect(await row.locator(".count").first().textContent()).toBe("–not known");
+    expect(await row.locator(".bar").evaluate((bar: HTMLElement) => bar.style.width)).toBe("100%");
+    const keys = page.locator(".legend button");
+    expect(await keys.first().isDisabled()).toBe(true);
+    await keys.last().click(); // the only line there is stays
+    expect(await keys.last().getAttribute("aria-pressed")).toBe("true");
+    await page.locator(".chart").focus();
+    await page.keyboard.press("ArrowLeft");
+    expect(await page.locator(".chart [aria-live]").textContent()).toMatch(/^Sunday,? 22 November 2026, Visitors not known, Page views [\d,]+ so far$/);
+    await expectAccessible(page, "discreet");
+    await page.goto(`${page.url()}&show=table`);
+    await settled(page);
+    const cells = await page.locator(".chart-table tbody tr").first().locator("td").allTextContents();
+    expect(cells[0]).toBe("–not known");
+    expect(cells[1]).toMatch(/^[\d,]+$/);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);
+    expectNoComplaints();
+  });
+
+  test("is no other site's trouble", async () => {
+    const page = await visit("/?period=30d");
+    await settled(page);
+    expect(await page.locator(".caveats, .not-known").count()).toBe(0);
+  });
+});
+
 describe("live", () => {
   test("a new visit is on the page within two seconds, and quiet polls cost a 304", async () => {
     const page = await visit("/");

@@ -7,6 +7,8 @@ import {
   decodeBreakdown,
   decodeMain,
   decodeSite,
+  decodeRealtime,
+  decodeSeries,
   decodeSites,
   decodeUnknownHosts,
   DIMENSIONS,
@@ -43,7 +45,7 @@ describe("addresses", () => {
 describe("decoders", () => {
   test("take what is agreed, and more", () => {
     const totals = { visitors: 1, pageviews: 2, visits: 1, bounce_rate: null, visit_duration: null, views_per_visit: 2 };
-    expect(decodeMain({ ...totals, events: 7 }, "answer")).toEqual({ ...totals, comparison: null });
+    expect(decodeMain({ ...totals, events: 7 }, "answer")).toEqual({ ...totals, comparison: null, meta: null });
     expect(decodeBreakdown([{ value: null, visitors: 1, pageviews: 1 }], "answer")).toHaveLength(1);
     expect(decodeSites(null, "answer")).toEqual([]);
   });
@@ -55,6 +57,20 @@ describe("decoders", () => {
   test("count rows of a table only where it has them", () => {
     expect(decodeBreakdown([{ value: "/", visitors: 1, pageviews: 1 }, { value: "GPTBot", visitors: 0, pageviews: 0, events: 4 }], "answer").map((row) => row.events)).toEqual([0, 4]);
   });
+  test("what nobody knows is null, and why is beside it", () => {
+    const meta = { caveats: [{ reason: "no_visitor_id", affects: ["visitors"], message: "No ids.", more: 1 }] };
+    const nobody = { visitors: null, pageviews: 2, visits: null, bounce_rate: null, visit_duration: null, views_per_visit: null };
+    const main = decodeMain({ ...nobody, meta }, "answer");
+    expect(main.visitors).toBeNull();
+    expect(main.meta).toEqual({ caveats: [{ reason: "no_visitor_id", affects: ["visitors"], message: "No ids." }] });
+    expect(decodeMain(nobody, "answer").meta).toBeNull();
+    expect(decodeSeries([{ date: "2026-11-22", visitors: null, pageviews: 2 }], "answer")[0]?.visitors).toBeNull();
+    expect(decodeBreakdown([{ value: "/", visitors: null, pageviews: 2 }], "answer")[0]?.visitors).toBeNull();
+    const realtime = decodeRealtime({ current_visitors: null, pageviews: null, window_minutes: 5, meta }, "answer");
+    expect([realtime.current_visitors, realtime.pageviews, realtime.meta?.caveats.length]).toEqual([null, null, 1]);
+    expect(() => decodeMain({ ...nobody, meta: { caveats: [{ reason: "x", affects: [], message: 1 }] } }, "answer")).toThrow("answer.meta.caveats[0].message is not text");
+  });
+
   test.each<[string, () => unknown]>([
     ["answer.visitors", () => decodeMain({ visitors: "12" }, "answer")],
     ["answer", () => decodeMain([], "answer")],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { bucketStart, fillBuckets, marksOf } from "../../src/time/buckets";
 import type { Interval } from "../../src/time/period";
-import { niceTop, plotData, tickEvery } from "../../src/reports/overview/plot";
+import { knownOf, lone, niceTop, plotData, tickEvery } from "../../src/reports/overview/plot";
 
 const NOW = "2026-11-22T14:25";
 const TODAY = { from: "2026-11-22", to: "2026-11-22" };
@@ -12,8 +12,8 @@ describe("filling", () => {
     const points = Array.from({ length: 15 }, (_, hour) => point(`2026-11-22T${String(hour).padStart(2, "0")}:00:00`, hour));
     const buckets = fillBuckets(points, "hour", TODAY, NOW);
     expect(buckets).toHaveLength(24);
-    expect(buckets[14]).toEqual({ date: "2026-11-22T14:00:00", visitors: 14, pageviews: 2, partial: true });
-    expect(buckets[15]).toEqual({ date: "2026-11-22T15:00:00", visitors: null, pageviews: null, partial: false });
+    expect(buckets[14]).toEqual({ date: "2026-11-22T14:00:00", visitors: 14, pageviews: 2, future: false, partial: true });
+    expect(buckets[15]).toEqual({ date: "2026-11-22T15:00:00", visitors: null, pageviews: null, future: true, partial: false });
     expect(buckets.filter((bucket) => bucket.partial)).toHaveLength(1);
   });
 
@@ -101,7 +101,7 @@ describe("drawing", () => {
 });
 
 describe("marks", () => {
-  const bucket = (date: string) => ({ date, visitors: 1, pageviews: 1, partial: false });
+  const bucket = (date: string) => ({ date, visitors: 1, pageviews: 1, future: false, partial: false });
   test.each<[Interval, string[], string[], number[]]>([
     ["day", ["2026-11-17", "2026-11-18", "2026-11-19"], ["2026-11-18T03:00:00"], [1]],
     ["hour", ["2026-11-18T02:00:00", "2026-11-18T03:00:00"], ["2026-11-18T03:59:59"], [1]],
@@ -111,5 +111,36 @@ describe("marks", () => {
     ["day", ["2026-11-17"], [], []],
   ])("stand on the %s that they fall into: %j, %j", (interval, dates, moments, wanted) => {
     expect([...marksOf(dates.map(bucket), moments, interval)]).toEqual(wanted);
+  });
+});
+
+describe("what nobody knows", () => {
+  const unseen = (date: string) => ({ date, visitors: null, pageviews: 2 });
+  const range = { from: "2026-11-20", to: "2026-11-24" };
+
+  test("is not what is still to come", () => {
+    const buckets = fillBuckets([unseen("2026-11-21"), unseen("2026-11-22")], "day", range, NOW);
+    expect(buckets.map(({ visitors, pageviews, future }) => [visitors, pageviews, future])).toEqual([
+      [null, 0, false], // left out by the server, and no 0 of visitors is made up
+      [null, 2, false],
+      [null, 2, false],
+      [null, null, true],
+      [null, null, true],
+    ]);
+    expect(knownOf(buckets)).toEqual({ visitors: false, pageviews: true });
+  });
+
+  test("in one bucket leaves the others known", () => {
+    const buckets = fillBuckets([unseen("2026-11-20"), point("2026-11-21"), unseen("2026-11-22")], "day", range, NOW);
+    expect(buckets.map(({ visitors }) => visitors)).toEqual([null, 1, null, null, null]);
+    expect(knownOf(buckets)).toEqual({ visitors: true, pageviews: true });
+  });
+
+  test("of no bucket at all is not said", () => expect(knownOf([])).toEqual({ visitors: true, pageviews: true }));
+
+  test("cuts a number off from the line, which is then a dot", () => {
+    expect(lone([null, 3, null, 4, 5, null], [])).toEqual([1]);
+    expect(lone([7], [undefined])).toEqual([0]);
+    expect(lone([3, null], [3, 4])).toEqual([]); // a dashed line leads on
   });
 });

@@ -145,3 +145,8 @@ describe("incomplete", () => {
     expect(edgeTroubles([edge(change)], NOW).map((trouble) => trouble.kind)).toEqual(kinds);
   });
 });
+
+test("the spoken summary says no 0 where nobody knows", () => {
+  expect(t.live.announce("12", "30")).toBe("12 visitors, 30 page views");
+  expect(t.live.announce(null, "30")).toBe("visitors not known, 30 page views");
+});

@@ -4,6 +4,7 @@
 import type { BreakdownRow } from "../../api/types";
 import { t } from "../../text/en";
 import { formatCount, formatInteger } from "../../text/format";
+import { Known } from "../../ui/Known";
 import type { Label } from "./label";
 
 /** How many rows a table shows at first, and how many more each time. */
@@ -19,7 +20,8 @@ export interface Column {
   head: string;
   /** The head in full, where it is short for something. */
   long?: string;
-  of: (row: BreakdownRow) => number;
+  /** null where nobody knows. */
+  of: (row: BreakdownRow) => number | null;
 }
 
 interface Props {
@@ -66,25 +68,31 @@ export function Ranking(props: Props) {
 }
 
 function Rows({ rows, counts, label }: { rows: readonly BreakdownRow[] } & Pick<Props, "counts" | "label">) {
-  const largest = Math.max(1, ...rows.map((row) => counts[0].of(row)));
+  // Where the first count is known of no row, the bars are of the next.
+  const measure = counts.find((count) => rows.some((row) => count.of(row) !== null)) ?? counts[0];
+  const largest = Math.max(1, ...rows.map((row) => measure.of(row) ?? 0));
   return (
     <tbody>
       {rows.map((row) => {
         const name = label(row.value);
+        const size = measure.of(row);
         return (
           <tr key={row.value ?? "\u0000"}>
             <th scope="row" title={name.title}>
-              <span class="bar" style={{ width: `${(100 * counts[0].of(row)) / largest}%` }} />
+              {size !== null && <span class="bar" style={{ width: `${(100 * size) / largest}%` }} />}
               <span class={`name ${name.special ? "special" : ""}`}>
                 {name.code && <span class="code">{name.code}</span>}
                 <bdi>{name.text}</bdi>
               </span>
             </th>
-            {counts.map((count, i) => (
-              <td key={count.head} class={i === 0 ? "count" : "count lesser"} title={formatInteger(count.of(row))}>
-                {formatCount(count.of(row))}
-              </td>
-            ))}
+            {counts.map((count) => {
+              const value = count.of(row);
+              return (
+                <td key={count.head} class={count === measure ? "count" : "count lesser"} title={value === null ? t.unknown.spoken : formatInteger(value)}>
+                  <Known value={value} format={formatCount} />
+                </td>
+              );
+            })}
           </tr>
         );
       })}

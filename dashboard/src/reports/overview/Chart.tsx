@@ -8,7 +8,7 @@ import type { Bucket } from "../../time/buckets";
 import type { Interval } from "../../time/period";
 import { t } from "../../text/en";
 import { formatBucket, formatInteger } from "../../text/format";
-import { plotData, plotOptions, type PlotInput, SERIES, type Shown } from "./plot";
+import { plotData, plotOptions, type PlotInput, SERIES, type SeriesName, type Shown } from "./plot";
 
 interface Props {
   buckets: readonly Bucket[];
@@ -62,7 +62,7 @@ export function Chart({ buckets, interval, oneDay, marks, shown, dark }: Props) 
     setSpoken(describe(bucket, interval, oneDay, marks.has(index)));
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const end = buckets.findLastIndex((bucket) => bucket.visitors !== null);
+    const end = buckets.findLastIndex((bucket) => !bucket.future);
     const at = cursor?.index;
     const targets: Record<string, number> = {
       ArrowLeft: at === undefined ? end : Math.max(0, at - 1),
@@ -112,7 +112,7 @@ function Tooltip({ bucket, interval, oneDay, marked, left, flip }: TooltipProps)
         {SERIES.map((name) => (
           <div key={name} class={`key ${name}`}>
             <dt>{t.numbers[name]}</dt>
-            <dd>{valueText(bucket[name])}</dd>
+            <dd>{valueText(bucket, name, t.unknown.sign)}</dd>
           </div>
         ))}
       </dl>
@@ -121,12 +121,14 @@ function Tooltip({ bucket, interval, oneDay, marked, left, flip }: TooltipProps)
   );
 }
 
-function valueText(value: number | null): string {
-  return value === null ? t.chart.future : formatInteger(value);
+function valueText(bucket: Bucket, name: SeriesName, unknown: string): string {
+  const value = bucket[name];
+  if (value !== null) return formatInteger(value);
+  return bucket.future ? t.chart.future : unknown;
 }
 
 function describe(bucket: Bucket, interval: Interval, oneDay: boolean, marked: boolean): string {
   const when = formatBucket(bucket.date, interval, oneDay);
-  const values = SERIES.map((name) => `${t.numbers[name]} ${valueText(bucket[name])}`);
+  const values = SERIES.map((name) => `${t.numbers[name]} ${valueText(bucket, name, t.unknown.spoken)}`);
   return `${[when, ...values].join(", ")}${bucket.partial ? ` ${t.chart.partial}` : ""}${marked ? `. ${t.chart.marked}` : ""}`;
 }

@@ -4,6 +4,7 @@ import type { Bucket } from "../../time/buckets";
 import type { Interval } from "../../time/period";
 import { t } from "../../text/en";
 import { formatBucketRow, formatInteger } from "../../text/format";
+import { Known } from "../../ui/Known";
 import { SERIES, type Shown } from "./plot";
 
 interface Props {
@@ -16,7 +17,7 @@ interface Props {
 }
 
 export function ChartTable({ buckets, interval, oneDay, marks, shown }: Props) {
-  const rows = buckets.map((bucket, i) => ({ ...bucket, marked: marks.has(i) })).filter((bucket) => bucket.visitors !== null).reverse();
+  const rows = buckets.map((bucket, i) => ({ ...bucket, marked: marks.has(i) })).filter((bucket) => !bucket.future).reverse();
   const columns = SERIES.filter((name) => shown[name]);
   return (
     <div class="chart-table" tabIndex={0} role="region" aria-label={t.chart.label} data-arrows>
@@ -41,7 +42,7 @@ export function ChartTable({ buckets, interval, oneDay, marks, shown }: Props) {
               </th>
               {columns.map((name) => (
                 <td key={name} class="count">
-                  {formatInteger(bucket[name] ?? 0)}
+                  <Known value={bucket[name]} format={formatInteger} />
                 </td>
               ))}
             </tr>

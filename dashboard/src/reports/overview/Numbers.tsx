@@ -47,19 +47,20 @@ function NumberCell({ metric, main, compared, running }: Props & { metric: Metri
   const sum = metric.key === "visitors" || metric.key === "pageviews";
   const shown = useTween(value);
   const note = main && noteOf(metric.key, main);
+  const why = main?.meta?.caveats.some((caveat) => caveat.affects.includes(metric.key)) ? t.unknown.spoken : t.numbers.unknownHint;
   return (
     <div class="number" data-metric={metric.key}>
       <h2 title={metric.hint}>{metric.label}</h2>
       {main ? (
-        <p class={`value ${value === null ? "unknown" : ""}`} title={valueTitle(value)}>
-          <span aria-hidden="true">{shown === null || value === null ? t.numbers.unknown : <Figure text={metric.format(shown)} />}</span>
-          <span class="hidden">{value === null ? t.numbers.unknownHint : metric.format(value)}</span>
+        <p class={`value ${value === null ? "unknown" : ""}`} title={valueTitle(value, why)}>
+          <span aria-hidden="true">{shown === null || value === null ? t.unknown.sign : <Figure text={metric.format(shown)} />}</span>
+          <span class="hidden">{value === null ? why : metric.format(value)}</span>
         </p>
       ) : (
         <p class="value skeleton-text" aria-hidden="true" />
       )}
       <p class="below">
-        {compared && previous !== null && previous > 0 && running && sum && <span class="note">{t.numbers.yesterday(metric.format(previous))}</span>}
+        {compared && value !== null && previous !== null && previous > 0 && running && sum && <span class="note">{t.numbers.yesterday(metric.format(previous))}</span>}
         {compared && previous !== null && !(running && sum) && <ChangeMark metric={metric} current={value} previous={previous} range={compared} />}
         {note && <span class="note">{note}</span>}
       </p>
@@ -73,8 +74,8 @@ function Figure({ text }: { text: string }) {
   return <>{parts.map((part, i) => (/\d/.test(part) ? part : <small key={i}>{part.trim()}</small>))}</>;
 }
 
-function valueTitle(value: number | null): string | undefined {
-  if (value === null) return t.numbers.unknownHint;
+function valueTitle(value: number | null, why: string): string | undefined {
+  if (value === null) return why;
   return value >= 1_000_000 ? formatInteger(value) : undefined;
 }
 

@@ -10,7 +10,7 @@ import { t } from "../../text/en";
 import { Segments } from "../../ui/Segments";
 import { Chart } from "./Chart";
 import { ChartTable } from "./ChartTable";
-import { SERIES, type SeriesName, type Shown } from "./plot";
+import { knownOf, SERIES, type SeriesName, type Shown } from "./plot";
 
 interface Props {
   overview: Overview | null;
@@ -39,12 +39,13 @@ export function TimeSeries(props: Props) {
   const changes = overview?.accounting?.identity_changed;
   const marks = useMemo(() => marksOf(buckets, localTimes(changes ?? [], zone), interval), [buckets, changes, zone, interval]);
   const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
+  const known = knownOf(buckets);
   const nothing = overview?.main.pageviews === 0;
 
   const toggle = (name: SeriesName) => {
     const next = { ...shown, [name]: !shown[name] };
     // One of them always stays: an empty chart answers nothing.
-    if (next.visitors || next.pageviews) setShown(next);
+    if (SERIES.some((one) => next[one] && known[one])) setShown(next);
   };
   const intervals = intervalsFor(props.days);
 
@@ -53,7 +54,15 @@ export function TimeSeries(props: Props) {
       <div class="chart-bar">
         <div class="legend">
           {SERIES.map((name) => (
-            <button key={name} type="button" class={`key ${name}`} aria-pressed={shown[name]} title={t.chart.show(t.numbers[name])} onClick={() => toggle(name)}>
+            <button
+              key={name}
+              type="button"
+              class={`key ${name}`}
+              aria-pressed={shown[name] && known[name]}
+              disabled={!known[name]}
+              title={known[name] ? t.chart.show(t.numbers[name]) : t.unknown.of(t.numbers[name])}
+              onClick={() => toggle(name)}
+            >
               {t.numbers[name]}
             </button>
           ))}

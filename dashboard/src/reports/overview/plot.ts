@@ -27,6 +27,18 @@ export function plotData(buckets: readonly Bucket[]): uPlot.AlignedData {
   return [x, ...columns] as uPlot.AlignedData;
 }
 
+/** knownOf says which series has a number in any bucket, as both have where there is no bucket. */
+export function knownOf(buckets: readonly Bucket[]): Shown {
+  const known = (name: SeriesName) => buckets.every((bucket) => bucket.future) || buckets.some((bucket) => bucket[name] !== null);
+  return { visitors: known("visitors"), pageviews: known("pageviews") };
+}
+
+/** lone finds what no line reaches: numbers between two that are not known. */
+export function lone(solid: readonly (number | null | undefined)[], dashed: readonly (number | null | undefined)[]): number[] {
+  const known = (i: number) => (solid[i] ?? dashed[i] ?? null) !== null;
+  return solid.flatMap((value, i) => ((value ?? null) !== null && !known(i - 1) && !known(i + 1) ? [i] : []));
+}
+
 /** niceTop is the end of the y axis and its step: 1, 2 or 5 times a power of ten, never a fraction. */
 export function niceTop(largest: number, lines = 4): { top: number; step: number } {
   const rough = Math.max(1, largest) / lines;
@@ -147,7 +159,7 @@ function seriesPair(
   const paths = uPlot.paths.spline?.();
   const base: uPlot.Series = { stroke, width, show, spanGaps: false, ...(paths ? { paths } : {}) };
   return [
-    { ...base, points: { show: single, size: 9 }, ...(fill ? { fill } : {}) },
+    { ...base, points: { show: true, size: single ? 9 : 6, fill: stroke, filter: loneOf }, ...(fill ? { fill } : {}) },
     {
       ...base,
       dash: [3, 5],
@@ -156,6 +168,10 @@ function seriesPair(
       points: { show: true, size: 8, width: 2, stroke, fill: colours.sheet, filter: () => (partial < 0 ? [] : [partial]) },
     },
   ];
+}
+
+function loneOf({ data }: uPlot, series: number): number[] {
+  return lone([...(data[series] ?? [])], [...(data[series + 1] ?? [])]);
 }
 
 function xAxis(buckets: readonly Bucket[], interval: Interval, colours: Colours): uPlot.Axis {

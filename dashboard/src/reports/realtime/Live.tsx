@@ -3,6 +3,7 @@
 import type { FeedState } from "../../api/feed";
 import { t } from "../../text/en";
 import { formatInteger } from "../../text/format";
+import { visible } from "../breakdown/label";
 import { useTween } from "../../ui/useTween";
 
 export function Live({ feed }: { feed: FeedState }) {
@@ -13,6 +14,18 @@ export function Live({ feed }: { feed: FeedState }) {
       <p class="live away">
         <span class="pulse" />
         {feed.failure.kind === "offline" ? t.live.offline : t.live.retrying}
+      </p>
+    );
+  }
+  if (feed.realtime && count === null) {
+    const why = visible(feed.realtime.meta?.caveats[0]?.message ?? t.unknown.spoken);
+    return (
+      <p class="live" title={why}>
+        <span class="pulse" />
+        <span aria-hidden="true">
+          <strong>{t.unknown.sign}</strong> {t.live.now(0)}
+        </span>
+        <span class="hidden">{t.unknown.of(t.live.now(0))}</span>
       </p>
     );
   }

@@ -107,7 +107,7 @@ function Sums({ accounting }: { accounting: Accounting }) {
 function Unknown() {
   return (
     <>
-      <span aria-hidden="true">{t.numbers.unknown}</span>
+      <span aria-hidden="true">{t.unknown.sign}</span>
       <span class="hidden">{t.numbers.unknownHint}</span>
     </>
   );
