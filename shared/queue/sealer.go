@@ -18,7 +18,7 @@ const (
 	sealSize = 128 << 10
 	// waitGroup is the least time between two batches of POSTs that wait: one
 	// that comes alone is written at once, many are gathered.
-	waitGroup = 2 * time.Millisecond
+	waitGroup = time.Millisecond
 	// maxPending bounds the batches that wait for the disk, and with them the
 	// memory: Add blocks beyond it, which lets the ring overflow, counted.
 	maxPending = 32
@@ -138,7 +138,7 @@ func (q *Queue) Add(e *shared.Event) {
 }
 
 // AddWait captures events and returns once they are written (and durable with
-// SyncAlways). Events of calls within 2 ms share a batch. What could not be
+// SyncAlways). Events of calls within 1 ms share a batch. What could not be
 // written is not counted: the caller has been told. Where ctx ends first, or a
 // sync fails, they may be written all the same, and are counted then.
 func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
