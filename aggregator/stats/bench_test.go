@@ -282,6 +282,55 @@ func benchOverview(b *testing.B, files []lake.File) {
 	}
 }
 
+// BenchmarkOverviewWarm asks an engine that has found the exceptions of each
+// range before, but has the overview of none: there are more ranges, of 21 to 30
+// days, than overviews are kept.
+func BenchmarkOverviewWarm(b *testing.B) {
+	for name, script := range map[string]bool{"plain": false, "completed": true} {
+		b.Run(name, func(b *testing.B) {
+			files := benchLake(b, script)
+			e := stats.NewEngine(benchDuck(b, files))
+			var ranges []stats.Query
+			for skip := range 10 {
+				q := benchQuery(b, url.Values{"start_date": {benchStart.AddDate(0, 0, skip).Format(time.DateOnly)}})
+				overview(b, e, files, q)
+				ranges = append(ranges, q)
+			}
+			before, best, n := cpu(b), time.Hour, 0
+			for b.Loop() {
+				began := time.Now()
+				overview(b, e, files, ranges[n%len(ranges)])
+				best = min(best, time.Since(began))
+				n++
+			}
+			b.ReportMetric(float64(best.Milliseconds()), "best-ms")
+			b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
+// BenchmarkOverviewScreens is a table of what rows that complete a view fill in,
+// with the exceptions known.
+func BenchmarkOverviewScreens(b *testing.B) {
+	files := benchLake(b, true)
+	e, q := stats.NewEngine(benchDuck(b, files)), benchQuery(b, nil)
+	d, err := stats.ParseDimension("", "screen-sizes")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ask := func() {
+		if _, err := e.Breakdown(context.Background(), files, q, d); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ask()
+	before := cpu(b)
+	for b.Loop() {
+		ask()
+	}
+	b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+}
+
 // BenchmarkParts are the questions one by one.
 func BenchmarkParts(b *testing.B) {
 	files := benchLake(b, false)

@@ -96,7 +96,7 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 		}
 	}
 	var known *exceptions
-	if resolved := facts.Keyed + facts.Loads + facts.Ahead + facts.Trackers; resolved > 0 && !s.raw && !s.now && !s.fill {
+	if resolved := facts.Keyed + facts.Loads + facts.Ahead + facts.Trackers; resolved > 0 && !s.raw && !s.now {
 		var err error
 		if known, err = e.exceptions(ctx, list, siteID, &s); err != nil {
 			return err

@@ -90,11 +90,14 @@ func compileUnproven(r Range, from int64, facts state.Facts) statement {
 	w := &resolver{facts: facts, b: b, from: r.From, to: r.To, day: c.sql(b, "epoch_us(time)")}
 	n := func(v int64) string { return b.arg(v) + "::BIGINT" }
 	w.named()
-	w.add("proof AS (SELECT DISTINCT visitor_id, " + w.day + " AS day FROM named WHERE " + isProof + " AND visitor_id IS NOT NULL AND " + w.near() + ")")
-	w.add("views AS (SELECT visitor_id, " + w.day + " AS day, count(*) AS views FROM named WHERE kind = 'pageview' AND " + ofProxy +
-		" AND verdict IN ('likely', 'person') AND visitor_id IS NOT NULL AND " + window(b, from, r.To) + " GROUP BY ALL HAVING views > 1)")
-	w.add("judged AS MATERIALIZED (SELECT v.visitor_id AS visitor, v.day AS day, views, p.day IS NOT NULL AS proven FROM views v" +
-		" LEFT JOIN (SELECT visitor_id, day FROM proof UNION SELECT visitor_id, day + 1 FROM proof) p ON v.visitor_id = p.visitor_id AND v.day = p.day)")
+	// One pass tells what each visitor did on each day. Proof of the day before is
+	// joined by equal columns alone: any other condition makes DuckDB compare all
+	// pairs.
+	isView := "(kind = 'pageview' AND " + ofProxy + " AND verdict IN ('likely', 'person') AND " + window(b, from, r.To) + ")"
+	w.add("did AS MATERIALIZED (SELECT visitor_id, " + w.day + " AS day, count(*) FILTER (" + isView + ") AS views, bool_or(" + isProof + ") AS proved" +
+		" FROM named WHERE visitor_id IS NOT NULL AND (" + isView + " OR " + isProof + ") AND " + w.near() + " GROUP BY ALL)")
+	w.add("judged AS MATERIALIZED (SELECT d.visitor_id AS visitor, d.day AS day, views, proved OR p.day IS NOT NULL AS proven FROM did d" +
+		" LEFT JOIN (SELECT visitor_id, day + 1 AS day FROM did WHERE proved) p ON d.visitor_id = p.visitor_id AND d.day = p.day WHERE views > 1)")
 	w.add("unproven AS (SELECT visitor, day FROM judged SEMI JOIN (SELECT day FROM judged GROUP BY day" +
 		" HAVING count(*) >= " + n(witnesses) + " AND count(*) FILTER (proven) * " + n(witnessShare) + " >= count(*)) USING (day)" +
 		" WHERE NOT proven AND views >= " + n(unprovenFrom) + ")")

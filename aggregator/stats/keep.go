@@ -6,18 +6,24 @@ import (
 	"hash/fnv"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
-	"github.com/eider-analytics/eider/aggregator/state"
 )
 
 // Nearly every beacon completes the view that it belongs to, and is no more
 // heard of. Which completing rows count nevertheless, and which rows repeat
 // another, is dear to find and short to write down: it is found once for a span
-// of days, and questions are asked with the list.
+// of days, and questions are asked with the list. suspect.go has how it is found.
 
-// exceptions are rows that do not count as they are, by their keys.
+// exceptions are rows that do not count as they are, by their keys, and the
+// views whose rows have to be told apart by the rules.
 type exceptions struct {
+	suspects   []uint64
 	kept, dups rowList
 	became     []string // of kept
+}
+
+// suspectViews lists the views.
+func (x *exceptions) suspectViews(b *builder) string {
+	return "SELECT unnest(" + b.arg(x.suspects) + "::UBIGINT[]) AS view_id"
 }
 
 // rowList is the keys of rows.
@@ -72,67 +78,10 @@ func (e *Engine) exceptions(ctx context.Context, files []lake.File, siteID strin
 		if err != nil {
 			return nil, err
 		}
+		all.suspects = append(all.suspects, part.suspects...)
 		all.kept.join(&part.kept)
 		all.dups.join(&part.dups)
 		all.became = append(all.became, part.became...)
 	}
 	return all, nil
-}
-
-func (e *Engine) findExceptions(ctx context.Context, files []lake.File, w *statement) (*exceptions, error) {
-	found := &exceptions{}
-	s := compileExceptions(w, factsOf(files))
-	if s.text == "" {
-		return found, nil
-	}
-	paths := make([]string, len(files))
-	for i := range files {
-		paths[i] = files[i].Path
-	}
-	err := e.db.Query(ctx, paths, s.text, s.args, func(scan func(...any) error) error {
-		var edge string
-		var epoch, seq uint64
-		var became *string
-		if err := scan(&edge, &epoch, &seq, &became); err != nil {
-			return err
-		}
-		if became == nil {
-			found.dups.add(edge, epoch, seq)
-			return nil
-		}
-		found.kept.add(edge, epoch, seq)
-		found.became = append(found.became, *became)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("stats: %w", err)
-	}
-	return found, nil
-}
-
-// compileExceptions is the SQL of rules 1 to 5 for the rows of a window; there
-// may be nothing to ask.
-func compileExceptions(w *statement, facts state.Facts) statement {
-	b := &builder{}
-	from, to := w.reach()
-	r := &resolver{facts: facts, b: b, from: from, to: to}
-	r.named()
-	r.duplicates()
-	r.loads()
-	r.trackers()
-	inside := " WHERE t >= " + b.arg(w.from) + "::BIGINT AND t < " + b.arg(w.to) + "::BIGINT"
-	query := ""
-	if kept := r.kept(); kept != "" {
-		query = "SELECT edge, epoch, seq, became FROM (" + kept + ")" + inside
-	}
-	if facts.Keyed > 0 {
-		if query != "" {
-			query += " UNION ALL "
-		}
-		query += "SELECT edge, epoch, seq, NULL::VARCHAR AS became FROM dups" + inside
-	}
-	if query == "" {
-		return statement{}
-	}
-	return statement{text: r.text(query), args: b.args}
 }

@@ -82,7 +82,8 @@ func plain(f state.Facts) bool {
 type resolver struct {
 	facts    state.Facts
 	judged   unprovenDays
-	known    *exceptions // nil = to be found
+	known    *exceptions // nil = nothing was looked for beforehand
+	finding  bool        // the rows that known is to list are asked for
 	fill     bool        // title or screen size are asked for
 	b        *builder
 	from, to int64  // when something may matter
@@ -109,7 +110,7 @@ func resolve(s statement, facts state.Facts, judged unprovenDays, known *excepti
 	}
 	r.named()
 	r.duplicates()
-	if known == nil {
+	if known == nil || s.fill && r.unplain() {
 		r.loads()
 		r.trackers()
 	}
@@ -183,9 +184,14 @@ func (r *resolver) duplicates() {
 		return
 	}
 	r.add("repeated AS (SELECT dedupe_key FROM events WHERE dedupe_key IS NOT NULL AND " + r.near() + " GROUP BY dedupe_key HAVING count(*) > 1)")
-	r.add("dups AS MATERIALIZED (SELECT edge, epoch, seq, t FROM (SELECT edge, epoch, seq, epoch_us(time) AS t," +
+	r.repeats("events SEMI JOIN repeated USING (dedupe_key)")
+}
+
+// repeats defines dups from a relation with all rows whose keys come twice.
+func (r *resolver) repeats(relation string) {
+	r.add("dups AS MATERIALIZED (SELECT edge, epoch, seq FROM (SELECT edge, epoch, seq, epoch_us(time) AS t," +
 		" lag(epoch_us(time)) OVER (PARTITION BY dedupe_key ORDER BY time, edge, epoch, seq) AS before" +
-		" FROM events SEMI JOIN repeated USING (dedupe_key) WHERE " + r.near() + ") WHERE t - before <= " + r.micros(late) + ")")
+		" FROM " + relation + " WHERE dedupe_key IS NOT NULL AND " + r.near() + ") WHERE t - before <= " + r.micros(late) + ")")
 }
 
 // single is a relation without the rows of dups.
@@ -204,11 +210,18 @@ func (r *resolver) micros(d time.Duration) string { return r.b.arg(d.Microsecond
 //	loads      a beacon's first row of each load of it
 //	completing the load that is the proxy's view itself
 //	ahead      prefetches that were seen, and when
+//
+// Where it is known which views are suspect, these alone are in all of them.
 func (r *resolver) loads() {
-	if r.facts.Loads == 0 && r.facts.Ahead == 0 {
+	if !r.hasLoads() {
 		return
 	}
-	r.add("shown AS (SELECT view_id, min(epoch_us(time)) AS shown_at, arg_min_null(visitor_id, time) AS viewer FROM named" +
+	which := ""
+	if r.known != nil {
+		r.add("suspects AS MATERIALIZED (" + r.known.suspectViews(r.b) + ")")
+		which = " SEMI JOIN suspects USING (view_id)"
+	}
+	r.add("shown AS MATERIALIZED (SELECT view_id, min(epoch_us(time)) AS shown_at, arg_min_null(visitor_id, time) AS viewer FROM named" + which +
 		" WHERE view_id IS NOT NULL AND " + ofProxy + " AND (kind = 'pageview' OR " + isAhead + ") AND " + r.near() + " GROUP BY view_id)")
 	inTime := "epoch_us(time) BETWEEN shown_at - " + r.micros(early) + " AND shown_at + " + r.micros(late)
 	// One struct is compared field by field: the first row of a load, and what it says.
@@ -266,7 +279,15 @@ func (r *resolver) trackers() {
 		" WINDOW turns AS (PARTITION BY visitor_id, pathname, depth ORDER BY t, closes, edge, epoch, seq))")
 }
 
-func (r *resolver) hasLoads() bool { return r.facts.Loads > 0 || r.facts.Ahead > 0 }
+func (r *resolver) hasLoads() bool { return hasLoads(&r.facts) }
+
+func hasLoads(f *state.Facts) bool { return f.Loads > 0 || f.Ahead > 0 }
+
+// unplain reports whether rows that complete others are to be told apart by
+// the exact rules even though it is known which of them count: they fill in.
+func (r *resolver) unplain() bool {
+	return r.known == nil || len(r.known.suspects) > 0 || r.facts.Trackers > 0
+}
 
 func (r *resolver) fillColumns() string {
 	if r.fill {
@@ -287,8 +308,8 @@ func (r *resolver) noFill() string {
 // unproven defines the visitors and days that were judged for want of assets.
 func (r *resolver) unproven() {
 	if r.facts.Evidence > 0 {
-		r.add("unproven AS MATERIALIZED (SELECT unnest(" + r.b.arg(r.judged.visitors) + "::UBIGINT[]) AS visitor, unnest(" +
-			r.b.arg(r.judged.days) + "::BIGINT[]) AS day)")
+		r.add("unproven AS MATERIALIZED (SELECT visitor, list(day) AS days FROM (SELECT unnest(" + r.b.arg(r.judged.visitors) +
+			"::UBIGINT[]) AS visitor, unnest(" + r.b.arg(r.judged.days) + "::BIGINT[]) AS day) GROUP BY visitor)")
 	}
 }
 
@@ -303,15 +324,20 @@ func (r *resolver) counted() {
 		rows += " UNION ALL SELECT * EXCLUDE (became) REPLACE ('pageview' AS kind), became FROM named JOIN kept USING (edge, epoch, seq)" +
 			" WHERE (" + isAhead + " OR " + isLoad + " OR " + isTracker + ")"
 	}
-	if r.fill && (r.hasLoads() || r.facts.Trackers > 0) {
+	if r.fill && r.known != nil && r.hasLoads() {
+		rows = r.soles(rows)
+	}
+	if r.fill && r.unplain() && (r.hasLoads() || r.facts.Trackers > 0) {
 		r.fills()
 		rows = "SELECT * EXCLUDE (fill_screen, fill_title) REPLACE (coalesce(screen_size, fill_screen) AS screen_size, coalesce(title, fill_title) AS title)" +
 			" FROM (" + rows + ") LEFT JOIN fills USING (edge, epoch, seq)"
 	}
 	if r.facts.Evidence > 0 {
-		rows = "SELECT * EXCLUDE (visitor, day) REPLACE (CASE WHEN visitor IS NOT NULL AND verdict = 'likely' THEN 'bot' ELSE verdict END AS verdict," +
-			" CASE WHEN visitor IS NOT NULL AND verdict = 'likely' THEN 'no_assets' ELSE verdict_reason END AS verdict_reason)," +
-			" visitor IS NOT NULL AND verdict = 'likely' AS reclassified FROM (" + rows + ") LEFT JOIN unproven ON named_so = visitor AND day = " + r.day
+		// A row's day is worked out for those visitors alone.
+		rows = "SELECT *, CASE WHEN visitor IS NULL THEN false WHEN verdict = 'likely' THEN list_contains(days, " + r.day + ") ELSE false END AS reclassified" +
+			" FROM (" + rows + ") LEFT JOIN unproven ON named_so = visitor"
+		rows = "SELECT * EXCLUDE (visitor, days) REPLACE (CASE WHEN reclassified THEN 'bot' ELSE verdict END AS verdict," +
+			" CASE WHEN reclassified THEN 'no_assets' ELSE verdict_reason END AS verdict_reason) FROM (" + rows + ")"
 	} else {
 		rows = "SELECT *, false AS reclassified FROM (" + rows + ")"
 	}
@@ -320,7 +346,7 @@ func (r *resolver) counted() {
 
 // kept lists the completing rows that count, and as what; "" = there are none.
 func (r *resolver) kept() string {
-	if r.known != nil {
+	if r.known != nil && !r.finding {
 		if len(r.known.became) == 0 {
 			return ""
 		}
@@ -335,6 +361,21 @@ func (r *resolver) kept() string {
 		parts = append(parts, "SELECT edge, epoch, seq, t, 'script_only' AS became FROM paired WHERE closes = 1 AND opener IS NULL")
 	}
 	return strings.Join(parts, " UNION ALL ")
+}
+
+// soles lets the only load of a view that is not suspect fill in the view's row.
+// It completes it, unless it repeats another row: see suspicious.
+func (r *resolver) soles(rows string) string {
+	which := ""
+	if len(r.known.suspects) > 0 { // loads has defined them
+		which = " ANTI JOIN suspects USING (view_id)"
+	}
+	loads := "SELECT * FROM events" + which + " WHERE " + isLoad + " AND " + r.near()
+	// There is one for each view. Grouping keeps a row one row also where two
+	// proxies gave one id to views of different months.
+	r.add("soles AS (SELECT view_id AS sole, any_value(screen_size) AS sole_screen, any_value(title) AS sole_title FROM " + r.single("("+loads+")") + " GROUP BY view_id)")
+	return "SELECT * EXCLUDE (sole, sole_screen, sole_title) REPLACE (coalesce(screen_size, sole_screen) AS screen_size, coalesce(title, sole_title) AS title)" +
+		" FROM (" + rows + ") LEFT JOIN soles ON CASE WHEN kind = 'pageview' AND " + ofProxy + " THEN view_id END = sole"
 }
 
 // fills defines what completing rows add to the proxy's: title and screen.
