@@ -150,6 +150,9 @@ func (c *chart) sql(b *builder, t string) string {
 	unit := func(s span) string {
 		return "(" + t + " + " + b.arg(s.east+s.bias*c.width) + "::BIGINT) // " + b.arg(c.width) + "::BIGINT"
 	}
+	if len(c.spans) == 0 { // a day that the zone left out has no time
+		return "0::BIGINT"
+	}
 	expr := unit(c.spans[len(c.spans)-1])
 	if len(c.spans) > 1 {
 		var text strings.Builder

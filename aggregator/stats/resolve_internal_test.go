@@ -554,6 +554,40 @@ func TestResolvedAsWritten(t *testing.T) {
 	t.Logf("%v", seen)
 }
 
+// TestDayThatWasLeftOut: Samoa went from the 29th of December 2011 to the 31st.
+// Whoever asks for the day between gets zeros, also where rows lie around it.
+func TestDayThatWasLeftOut(t *testing.T) {
+	zone, err := time.LoadLocation("Pacific/Apia")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2011, time.December, 30, 10, 0, 0, 0, time.UTC).UnixMicro() // midnight
+	s := &story{r: rand.New(rand.NewPCG(1, 1)), zone: zone}
+	for _, e := range []shared.Event{
+		{Kind: shared.KindPageview, Origin: shared.OriginEdge, Time: at, ViewID: 5},
+		{Kind: shared.KindPageview, Origin: shared.OriginBeacon, Time: at + 1, ViewID: 5, LoadID: 6, DedupeKey: "a"},
+	} {
+		e.VisitorID, e.Verdict = 7, shared.VerdictLikely
+		s.add(e)
+	}
+	e, files := realLake(t, s.events, 2)
+	day := Date{2011, time.December, 30}
+	q := Query{SiteID: testSite, Range: newRange(zone, day, day), Interval: Day, Limit: 10}
+	main, err := e.Main(t.Context(), files, q)
+	if err != nil || main.Pageviews != 0 || main.Visits != 0 {
+		t.Errorf("got %+v, %v", main.Totals, err)
+	}
+	for _, interval := range intervals {
+		q.Interval = interval
+		if points, err := e.Timeseries(t.Context(), files, q); err != nil || len(points) != 0 {
+			t.Errorf("by %s: got %v, %v", interval, points, err)
+		}
+	}
+	if rows := resolvedRows(t, e, files, q.Range, true); len(rows) != 0 {
+		t.Errorf("got rows %v", rows)
+	}
+}
+
 // checkBooks compares the accounting with what the reference says of each row.
 func checkBooks(t *testing.T, name string, e *Engine, files []lake.File, r Range, events []shared.Event, outcomes map[rowKey]outcome) {
 	t.Helper()
