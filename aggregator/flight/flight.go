@@ -2,13 +2,15 @@
 // answer, and remembers the newest answers.
 //
 // It promises that work is done once for each key while somebody waits for it,
-// that it ends when the last one who waits has gone, and that an error is never
-// remembered. It refuses to know when an answer gets stale: a key must name
+// that it ends when the last one who waits has gone, that an error is never
+// remembered, and that a panic is an error of those who asked. It refuses to know when an answer gets stale: a key must name
 // what the answer is made of.
 package flight
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
@@ -66,7 +68,7 @@ func (g *Group[V]) start(ctx context.Context, key string, work func(context.Cont
 	g.calls[key] = c
 	go func() {
 		defer cancel()
-		c.value, c.err = work(ctx)
+		c.value, c.err = guarded(ctx, work)
 		g.mu.Lock()
 		if g.calls[key] == c {
 			delete(g.calls, key)
@@ -78,6 +80,16 @@ func (g *Group[V]) start(ctx context.Context, key string, work func(context.Cont
 		close(c.done)
 	}()
 	return c
+}
+
+// guarded turns a panic into an error: nobody's question may end the process.
+func guarded[V any](ctx context.Context, work func(context.Context) (V, error)) (value V, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return work(ctx)
 }
 
 // leave ends the work if nobody else waits for it.

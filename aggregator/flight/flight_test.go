@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,5 +84,20 @@ func TestErrorsAreForgotten(t *testing.T) {
 	v, err := g.Do(t.Context(), "a", func(context.Context) (string, error) { return "fine", nil })
 	if v != "fine" || err != nil {
 		t.Errorf("got %q, %v", v, err)
+	}
+}
+
+// TestAPanicIsAnError of whoever asked, and of nobody else.
+func TestAPanicIsAnError(t *testing.T) {
+	g := New[int](1)
+	_, err := g.Do(t.Context(), "a", func(context.Context) (int, error) {
+		var none []int
+		return none[len(none)], nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "index out of range") {
+		t.Errorf("answered with %v", err)
+	}
+	if v, err := g.Do(t.Context(), "a", func(context.Context) (int, error) { return 7, nil }); v != 7 || err != nil {
+		t.Errorf("the next one: %d, %v", v, err)
 	}
 }
