@@ -171,3 +171,15 @@ func (c *chart) sql(b *builder, t string) string {
 	}
 	return expr
 }
+
+// next is the expression that gives the key after one of a chart of days: mostly
+// one more, but a zone can leave days out.
+func (c *chart) next(b *builder, key string) string {
+	expr := key + " + 1"
+	for i := 1; i < len(c.buckets); i++ {
+		if before, after := c.buckets[i-1].key, c.buckets[i].key; after != before+1 {
+			expr = "CASE " + key + " WHEN " + b.arg(before) + "::BIGINT THEN " + b.arg(after) + "::BIGINT ELSE " + expr + " END"
+		}
+	}
+	return expr
+}

@@ -39,7 +39,7 @@ func (e *Engine) judge(ctx context.Context, files []lake.File, siteID string, s 
 	}
 	for _, span := range spans {
 		// The day before proves, too.
-		r := Range{Zone: s.zone, From: span[0].add(0, 0, -1).start(s.zone), To: span[1].add(0, 0, 1).start(s.zone)}
+		r := Range{Zone: s.zone, From: span[0].before(s.zone).start(s.zone), To: span[1].add(0, 0, 1).start(s.zone)}
 		list := within(files, siteID, r.From, r.To)
 		h := fnv.New128a()
 		for i := range list {
@@ -97,7 +97,7 @@ func compileUnproven(r Range, from int64, facts state.Facts) statement {
 	w.add("did AS MATERIALIZED (SELECT visitor_id, " + w.day + " AS day, count(*) FILTER (" + isView + ") AS views, bool_or(" + isProof + ") AS proved" +
 		" FROM named WHERE visitor_id IS NOT NULL AND (" + isView + " OR " + isProof + ") AND " + w.near() + " GROUP BY ALL)")
 	w.add("judged AS MATERIALIZED (SELECT d.visitor_id AS visitor, d.day AS day, views, proved OR p.day IS NOT NULL AS proven FROM did d" +
-		" LEFT JOIN (SELECT visitor_id, day + 1 AS day FROM did WHERE proved) p ON d.visitor_id = p.visitor_id AND d.day = p.day WHERE views > 1)")
+		" LEFT JOIN (SELECT visitor_id, " + c.next(b, "day") + " AS day FROM did WHERE proved) p ON d.visitor_id = p.visitor_id AND d.day = p.day WHERE views > 1)")
 	w.add("unproven AS (SELECT visitor, day FROM judged SEMI JOIN (SELECT day FROM judged GROUP BY day" +
 		" HAVING count(*) >= " + n(witnesses) + " AND count(*) FILTER (proven) * " + n(witnessShare) + " >= count(*)) USING (day)" +
 		" WHERE NOT proven AND views >= " + n(unprovenFrom) + ")")

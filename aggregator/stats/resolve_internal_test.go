@@ -275,8 +275,11 @@ func (f *reference) judge() {
 		if trackers(e) ||
 			e.Kind == shared.KindCompletion && (e.Name == shared.CompletionEvidence || e.Name == shared.CompletionActivation) {
 			proven[on{who, f.day(e.Time)}] = true
-			next := time.UnixMicro(e.Time).In(f.zone).AddDate(0, 0, 1)
-			proven[on{who, next.Format(time.DateOnly)}] = true
+			next := e.Time
+			for f.day(next) == f.day(e.Time) {
+				next += 60 * 1e6
+			}
+			proven[on{who, f.day(next)}] = true
 		}
 	}
 	several, witnessed := map[string]int{}, map[string]int{}
@@ -585,6 +588,43 @@ func TestDayThatWasLeftOut(t *testing.T) {
 	}
 	if rows := resolvedRows(t, e, files, q.Range, true); len(rows) != 0 {
 		t.Errorf("got rows %v", rows)
+	}
+}
+
+// TestProvedOverADayThatWasLeftOut: the day after Samoa's 29th of December 2011
+// was the 31st, and proof holds for the next day.
+func TestProvedOverADayThatWasLeftOut(t *testing.T) {
+	zone, err := time.LoadLocation("Pacific/Apia")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const visitors, proved, views = 30, 25, 3
+	s := &story{r: rand.New(rand.NewPCG(1, 1)), zone: zone}
+	for v := range uint64(visitors) {
+		e := shared.Event{VisitorID: 1 + v, Verdict: shared.VerdictLikely, Origin: shared.OriginEdge}
+		if e.Kind, e.Name = shared.KindCompletion, shared.CompletionEvidence; v < proved {
+			e.Time = time.Date(2011, time.December, 29, 12, 0, 0, 0, zone).UnixMicro()
+			s.add(e)
+		}
+		for range views {
+			e.Kind, e.Name, e.ViewID = shared.KindPageview, "", s.r.Uint64()
+			e.Time = time.Date(2011, time.December, 31, 12, 0, 0, 0, zone).UnixMicro()
+			s.add(e)
+		}
+	}
+	e, files := realLake(t, s.events, 2)
+	for _, r := range []Range{ // the left-out day is within the judged days, or between them
+		newRange(zone, Date{2011, time.December, 31}, Date{2011, time.December, 31}),
+		newRange(zone, Date{2011, time.December, 20}, Date{2012, time.January, 1}),
+		newRange(zone, Date{2011, time.December, 20}, Date{2012, time.January, 2}),
+	} {
+		books, err := e.Books(t.Context(), files, Query{SiteID: testSite, Range: r, Interval: Day, Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := books.Pageviews.Reclassified, int64(views*(visitors-proved)); got != want {
+			t.Errorf("%s to %s: %d page views of bots, want %d", r.First, r.Last, got, want)
+		}
 	}
 }
 

@@ -47,6 +47,9 @@ func (d Date) utc() time.Time { return time.Date(d.Year, d.Month, d.Day, 0, 0, 0
 // add moves by years, months and days, normalised as time.Time.AddDate does it.
 func (d Date) add(years, months, days int) Date { return dateOf(d.utc().AddDate(years, months, days)) }
 
+// before is the last day that the zone had before d.
+func (d Date) before(zone *time.Location) Date { return dayIn(zone, d.start(zone)-1) }
+
 // days is the number of days from d to e.
 func (d Date) days(e Date) int { return int(e.utc().Sub(d.utc()) / (24 * time.Hour)) }
 
