@@ -3,7 +3,6 @@ package stats
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
@@ -36,11 +35,7 @@ const keptBooks = 8
 func (e *Engine) Books(ctx context.Context, files []lake.File, q Query) (*Books, error) {
 	s := compileBooks(q)
 	list, _ := relevant(files, q.SiteID, &s)
-	h := fnv.New128a()
-	for i := range list {
-		_, _ = h.Write([]byte(list[i].Path + "\n"))
-	}
-	key := fmt.Sprintf("%s %s %d %d %x", q.SiteID, q.Range.Zone, q.Range.From, q.Range.To, h.Sum(nil))
+	key := fmt.Sprintf("%s %s %d %d %s", q.SiteID, q.Range.Zone, q.Range.From, q.Range.To, digest(list))
 	return e.books.Do(ctx, key, func(ctx context.Context) (*Books, error) {
 		return e.makeBooks(ctx, list, q)
 	})

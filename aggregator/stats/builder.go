@@ -24,6 +24,7 @@ type statement struct {
 	text     string
 	args     []any
 	from, to int64 // µs since 1970, to excluded: rows outside are not asked for
+	margin   int64 // µs of these on either side that are not the question's range
 	zone     *time.Location
 	now      bool // about the present
 	raw      bool // of events as they are

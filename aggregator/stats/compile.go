@@ -45,7 +45,8 @@ func newPlan(q Query, r Range) plan {
 
 // statement begins one about the plan's range with a margin around it.
 func (p *plan) statement(margin time.Duration, dims []*Dimension) statement {
-	s := statement{from: p.rng.From - margin.Microseconds(), to: p.rng.To + margin.Microseconds(), zone: p.rng.Zone, now: p.rng.Now}
+	m := margin.Microseconds()
+	s := statement{from: p.rng.From - m, to: p.rng.To + m, margin: m, zone: p.rng.Zone, now: p.rng.Now}
 	for _, d := range dims {
 		s.fill = s.fill || d.filled
 	}

@@ -2,7 +2,9 @@ package stats
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/duck"
@@ -79,10 +81,6 @@ func within(files []lake.File, siteID string, from, to int64) []lake.File {
 // run asks one statement of one site's files.
 func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s statement, scan func(func(...any) error) error) error {
 	list, facts := relevant(files, siteID, &s)
-	paths := make([]string, len(list))
-	for i := range list {
-		paths[i] = list[i].Path
-	}
 	var judged unprovenDays
 	if facts.Evidence > 0 && !s.raw {
 		if !s.now { // a day is judged as a whole
@@ -105,9 +103,27 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 			facts.Keyed = 0
 		}
 	}
-	s = resolve(s, facts, judged, known)
+	return e.query(ctx, list, resolve(s, facts, judged, known), scan)
+}
+
+// query asks a statement of the rows of files as they are.
+func (e *Engine) query(ctx context.Context, files []lake.File, s statement, scan func(func(...any) error) error) error {
+	paths := make([]string, len(files))
+	for i := range files {
+		paths[i] = files[i].Path
+	}
 	if err := e.db.Query(ctx, paths, s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}
 	return nil
+}
+
+// digest tells whether two lists of files are the same: what is made of one is
+// remembered under it.
+func digest(files []lake.File) string {
+	h := fnv.New128a()
+	for i := range files {
+		_, _ = h.Write([]byte(files[i].Path + "\n"))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

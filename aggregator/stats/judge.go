@@ -3,7 +3,6 @@ package stats
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/state"
@@ -27,11 +26,12 @@ const keptJudgements = 16
 // day of the question and those that its margin touches.
 const freshDays = 3
 
-// judge says who is unproven on the days that the statement touches. files are
-// those of the statement.
+// judge says who is unproven on the days around the statement. files are those
+// of the statement.
 func (e *Engine) judge(ctx context.Context, files []lake.File, siteID string, s *statement) (unprovenDays, error) {
 	var all unprovenDays
-	first, last := dayIn(s.zone, s.from), dayIn(s.zone, s.to-1)
+	from, to := s.around()
+	first, last := dayIn(s.zone, from), dayIn(s.zone, to-1)
 	fresh := last.add(0, 0, 1-freshDays)
 	spans := [][2]Date{{first, last}}
 	if first.days(fresh) > 0 {
@@ -41,11 +41,7 @@ func (e *Engine) judge(ctx context.Context, files []lake.File, siteID string, s 
 		// The day before proves, too.
 		r := Range{Zone: s.zone, From: span[0].before(s.zone).start(s.zone), To: span[1].add(0, 0, 1).start(s.zone)}
 		list := within(files, siteID, r.From, r.To)
-		h := fnv.New128a()
-		for i := range list {
-			_, _ = h.Write([]byte(list[i].Path + "\n"))
-		}
-		key := fmt.Sprintf("%s %s %d %d %x", siteID, s.zone, r.From, r.To, h.Sum(nil))
+		key := fmt.Sprintf("%s %s %d %d %s", siteID, s.zone, r.From, r.To, digest(list))
 		part, err := e.judged.Do(ctx, key, func(ctx context.Context) (unprovenDays, error) {
 			return e.findUnproven(ctx, list, r, span[0].start(s.zone))
 		})
@@ -64,12 +60,7 @@ func (e *Engine) findUnproven(ctx context.Context, files []lake.File, r Range, f
 	if facts.Evidence == 0 {
 		return found, nil
 	}
-	paths := make([]string, len(files))
-	for i := range files {
-		paths[i] = files[i].Path
-	}
-	s := compileUnproven(r, from, facts)
-	err := e.db.Query(ctx, paths, s.text, s.args, func(scan func(...any) error) error {
+	err := e.query(ctx, files, compileUnproven(r, from, facts), func(scan func(...any) error) error {
 		var visitor uint64
 		var day int64
 		err := scan(&visitor, &day)
@@ -77,10 +68,7 @@ func (e *Engine) findUnproven(ctx context.Context, files []lake.File, r Range, f
 		found.days = append(found.days, day)
 		return err
 	})
-	if err != nil {
-		return found, fmt.Errorf("stats: %w", err)
-	}
-	return found, nil
+	return found, err
 }
 
 // compileUnproven is the SQL of rule 7 for the days of r from the time from on.

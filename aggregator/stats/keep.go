@@ -3,7 +3,6 @@ package stats
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
@@ -54,27 +53,38 @@ const keptSpans = 16
 // comes in: for two days more than the judgement's, because of late completions.
 const unsettledDays = freshDays + 3
 
-// exceptions finds those of the days that the statement touches. files are
-// those of the statement.
+// around is the span of time of which it is found what is to be known of single
+// rows: the same for every question about a range, whatever its own margin is, so
+// that it is found once for all of them.
+func (s *statement) around() (from, to int64) {
+	m := Margin.Microseconds()
+	return s.from + s.margin - m, s.to - s.margin + m
+}
+
+// lookup is a span of time whose exceptions are looked for, µs since 1970.
+type lookup struct{ from, to int64 }
+
+// reach is the span of time in which rows may matter to them. Every statement
+// that the span is around has the files of all of it.
+func (w *lookup) reach() (from, to int64) {
+	around := (reach - Margin).Microseconds()
+	return w.from - around, w.to + around
+}
+
+// exceptions finds those around the statement. files are those of the statement.
 func (e *Engine) exceptions(ctx context.Context, files []lake.File, siteID string, s *statement) (*exceptions, error) {
-	first, last := dayIn(s.zone, s.from), dayIn(s.zone, s.to-1)
-	end := last.add(0, 0, 1).start(s.zone)
-	spans := [][2]int64{{first.start(s.zone), end}}
-	if unsettled := last.add(0, 0, 1-unsettledDays); first.days(unsettled) > 0 {
-		cut := unsettled.start(s.zone)
-		spans = [][2]int64{{first.start(s.zone), cut}, {cut, end}}
+	from, to := s.around()
+	spans := []lookup{{from, to}}
+	unsettled := dayIn(s.zone, to-1).add(0, 0, 1-unsettledDays)
+	if cut := unsettled.start(s.zone); cut > from {
+		spans = []lookup{{from, cut}, {cut, to}}
 	}
 	all := &exceptions{}
-	for _, span := range spans {
-		w := statement{from: max(span[0], s.from), to: min(span[1], s.to), zone: s.zone}
+	for _, w := range spans {
 		from, to := w.reach()
 		list := within(files, siteID, from, to)
-		h := fnv.New128a()
-		for i := range list {
-			_, _ = h.Write([]byte(list[i].Path + "\n"))
-		}
-		key := fmt.Sprintf("%s %d %d %x", siteID, w.from, w.to, h.Sum(nil))
-		part, err := e.excepted.Do(ctx, key, func(ctx context.Context) (*exceptions, error) { return e.findExceptions(ctx, list, &w) })
+		key := fmt.Sprintf("%s %d %d %s", siteID, w.from, w.to, digest(list))
+		part, err := e.excepted.Do(ctx, key, func(ctx context.Context) (*exceptions, error) { return e.findExceptions(ctx, list, w) })
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package stats
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -35,11 +34,7 @@ func overviewHas(q *Query, d *Dimension) bool {
 // made or was made of the same files.
 func (e *Engine) overview(ctx context.Context, files []lake.File, q *Query, r Range, whole bool) (*overview, error) {
 	relevant := Relevant(files, q.SiteID, r.From-Margin.Microseconds(), r.To+Margin.Microseconds())
-	h := fnv.New128a()
-	for i := range relevant {
-		_, _ = h.Write([]byte(relevant[i].Path + "\n"))
-	}
-	key := fmt.Sprintf("%s %s %d %d %t %x", q.SiteID, r.Zone, r.From, r.To, whole, h.Sum(nil))
+	key := fmt.Sprintf("%s %s %d %d %t %s", q.SiteID, r.Zone, r.From, r.To, whole, digest(relevant))
 	return e.overviews.Do(ctx, key, func(ctx context.Context) (*overview, error) {
 		return e.makeOverview(ctx, relevant, q.SiteID, r, whole)
 	})

@@ -30,8 +30,8 @@ const (
 	// to trackerAfter after it.
 	trackerBefore = 10 * time.Second
 	trackerAfter  = 2 * time.Second
-	// reach is how far around a question's times rows are looked at: late, and
-	// the days that its margins touch whole.
+	// reach is how far around a question's times rows are looked at: late, from
+	// the margins around its range on, and the day before them.
 	reach = late + 2*Margin
 	// reachNow is the same for the present, which is asked for all the time.
 	reachNow = 2 * time.Hour
@@ -364,7 +364,7 @@ func (r *resolver) kept() string {
 }
 
 // soles lets the only load of a view that is not suspect fill in the view's row.
-// It completes it, unless it repeats another row: see suspicious.
+// It completes it, unless it repeats another row: see suspect.go.
 func (r *resolver) soles(rows string) string {
 	which := ""
 	if len(r.known.suspects) > 0 { // loads has defined them

@@ -2,7 +2,6 @@ package stats
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/state"
@@ -27,27 +26,22 @@ import (
 // view of a visitor and path that a tracker saw is suspect.
 
 // findExceptions finds those of a window, files are those within its reach.
-func (e *Engine) findExceptions(ctx context.Context, files []lake.File, w *statement) (*exceptions, error) {
+func (e *Engine) findExceptions(ctx context.Context, files []lake.File, w lookup) (*exceptions, error) {
 	found := &exceptions{}
 	facts := factsOf(files)
-	paths := make([]string, len(files))
-	for i := range files {
-		paths[i] = files[i].Path
-	}
-	if err := e.findDuplicates(ctx, paths, w, facts, found); err != nil {
+	if err := e.findDuplicates(ctx, files, w, facts, found); err != nil {
 		return nil, err
 	}
 	if hasLoads(&facts) {
 		var err error
-		if found.suspects, err = e.numbers(ctx, paths, compileSuspects(w, facts)); err != nil {
+		if found.suspects, err = e.numbers(ctx, files, compileSuspects(w, facts)); err != nil {
 			return nil, err
 		}
 	}
 	if len(found.suspects) == 0 && facts.Trackers == 0 {
 		return found, nil
 	}
-	s := compileKept(w, facts, found)
-	err := e.db.Query(ctx, paths, s.text, s.args, func(scan func(...any) error) error {
+	err := e.query(ctx, files, compileKept(w, facts, found), func(scan func(...any) error) error {
 		var edge, became string
 		var epoch, seq uint64
 		err := scan(&edge, &epoch, &seq, &became)
@@ -55,49 +49,38 @@ func (e *Engine) findExceptions(ctx context.Context, files []lake.File, w *state
 		found.became = append(found.became, became)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("stats: %w", err)
-	}
-	return found, nil
+	return found, err
 }
 
 // findDuplicates finds the rows that rule 1 leaves out. Few keys come twice: rows
 // are compared only where the hashes of their keys do.
-func (e *Engine) findDuplicates(ctx context.Context, paths []string, w *statement, facts state.Facts, found *exceptions) error {
+func (e *Engine) findDuplicates(ctx context.Context, files []lake.File, w lookup, facts state.Facts, found *exceptions) error {
 	if facts.Keyed == 0 {
 		return nil
 	}
-	hashes, err := e.numbers(ctx, paths, compileRepeated(w))
+	hashes, err := e.numbers(ctx, files, compileRepeated(w))
 	if err != nil || len(hashes) == 0 {
 		return err
 	}
-	s := compileDuplicates(w, hashes)
-	err = e.db.Query(ctx, paths, s.text, s.args, func(scan func(...any) error) error {
+	return e.query(ctx, files, compileDuplicates(w, hashes), func(scan func(...any) error) error {
 		var edge string
 		var epoch, seq uint64
 		err := scan(&edge, &epoch, &seq)
 		found.dups.add(edge, epoch, seq)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("stats: %w", err)
-	}
-	return nil
 }
 
 // numbers asks for one column of numbers.
-func (e *Engine) numbers(ctx context.Context, paths []string, s statement) ([]uint64, error) {
+func (e *Engine) numbers(ctx context.Context, files []lake.File, s statement) ([]uint64, error) {
 	var list []uint64
-	err := e.db.Query(ctx, paths, s.text, s.args, func(scan func(...any) error) error {
+	err := e.query(ctx, files, s, func(scan func(...any) error) error {
 		var n uint64
 		err := scan(&n)
 		list = append(list, n)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("stats: %w", err)
-	}
-	return list, nil
+	return list, err
 }
 
 // What a row is to its view, in bits.
@@ -108,7 +91,7 @@ const (
 )
 
 // compileSuspects is the SQL that finds the suspect views.
-func compileSuspects(w *statement, facts state.Facts) statement {
+func compileSuspects(w lookup, facts state.Facts) statement {
 	b := &builder{}
 	from, to := w.reach()
 	r := &resolver{facts: facts, b: b, from: from, to: to}
@@ -130,7 +113,7 @@ func compileSuspects(w *statement, facts state.Facts) statement {
 }
 
 // compileRepeated is the SQL that finds the hashes of keys that come twice.
-func compileRepeated(w *statement) statement {
+func compileRepeated(w lookup) statement {
 	b := &builder{}
 	from, to := w.reach()
 	return statement{text: "SELECT h FROM (SELECT hash(dedupe_key) AS h FROM events WHERE dedupe_key IS NOT NULL AND " + window(b, from, to) +
@@ -139,7 +122,7 @@ func compileRepeated(w *statement) statement {
 
 // compileDuplicates is the SQL of rule 1 for rows with such keys. Those around
 // the window are wanted, too: the other rules look at rows there.
-func compileDuplicates(w *statement, hashes []uint64) statement {
+func compileDuplicates(w lookup, hashes []uint64) statement {
 	from, to := w.reach()
 	r := &resolver{b: &builder{}, from: from, to: to}
 	r.add("doubtful AS MATERIALIZED (SELECT unnest(" + r.b.arg(hashes) + "::UBIGINT[]) AS h)")
@@ -149,7 +132,7 @@ func compileDuplicates(w *statement, hashes []uint64) statement {
 
 // compileKept is the SQL of rules 2 to 5 for the rows of a window, of which
 // suspects and duplicates are known.
-func compileKept(w *statement, facts state.Facts, found *exceptions) statement {
+func compileKept(w lookup, facts state.Facts, found *exceptions) statement {
 	if len(found.dups.seqs) == 0 {
 		facts.Keyed = 0
 	}
