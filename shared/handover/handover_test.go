@@ -241,6 +241,44 @@ func TestDropsStandInTheCollectorsBooks(t *testing.T) {
 	}
 }
 
+// TestAProxyThatRunsOnIsNotForgotten: however many others come and go, also
+// before the collector is started anew.
+func TestAProxyThatRunsOnIsNotForgotten(t *testing.T) {
+	s := &side{t: t, dir: t.TempDir()}
+	s.start()
+	defer func() { s.stop() }()
+	const runsOn = 1
+	var last []byte
+	seq := uint64(0)
+	next := func() {
+		seq++
+		last = frameOf(runsOn, seq, event(int(seq)))
+		send(t, s.server, http.StatusOK, last)
+	}
+	for other := range 2 * maxLives {
+		if other%(maxLives/2) == 0 {
+			next()
+		}
+		send(t, s.server, http.StatusOK, frameOf(shared.Epoch(runsOn+1+other), 1, event(1000+other)))
+	}
+	s.stop()
+	s.start()
+	for other := range maxLives/2 - 1 {
+		send(t, s.server, http.StatusOK, frameOf(shared.Epoch(5000+other), 1, event(5000+other)))
+	}
+	send(t, s.server, http.StatusOK, last) // its answer was lost
+	next()
+	found := s.stored()
+	for i := range seq {
+		if key := fmt.Sprint(i + 1); found[key] != 1 {
+			t.Errorf("event %s is in the queue %d times", key, found[key])
+		}
+	}
+	if n := len(s.server.lives); n != maxLives || len(s.server.order) != n {
+		t.Errorf("%d lives are remembered, %d in order", n, len(s.server.order))
+	}
+}
+
 // TestHostileRequests: what is no batch is refused and changes nothing.
 func TestHostileRequests(t *testing.T) {
 	s := &side{t: t, dir: t.TempDir()}

@@ -137,11 +137,15 @@ func TestAFailedWriteIsNotTakenForAWrittenOne(t *testing.T) {
 // frame is a batch of one life of a proxy.
 func frame(t *testing.T, first uint64, events ...shared.Event) []byte {
 	t.Helper()
+	return frameOf(7, first, events...)
+}
+
+func frameOf(epoch shared.Epoch, first uint64, events ...shared.Event) []byte {
 	var raw []byte
 	for i := range events {
 		raw = shared.AppendEvent(raw, &events[i], events[0].Time)
 	}
-	h := shared.Header{Edge: shared.EdgeID{7}, Epoch: 7, EpochFirst: 1, FirstSeq: first, Count: uint64(len(events)), BaseTime: events[0].Time}
+	h := shared.Header{Edge: shared.EdgeID{7}, Epoch: epoch, EpochFirst: 1, FirstSeq: first, Count: uint64(len(events)), BaseTime: events[0].Time}
 	return batch.Seal(nil, &h, raw)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -45,8 +46,8 @@ type Config struct {
 const (
 	maxHello  = 4 << 20
 	maxReport = 256 << 10
-	// maxLives is how many lives of proxies are remembered: those of a machine
-	// that restarts its proxy every hour for some days.
+	// maxLives is how many lives of proxies are remembered, those heard of last:
+	// as many as a machine has that restarts its proxy every hour for some days.
 	maxLives = 64
 )
 
@@ -60,7 +61,7 @@ type Server struct {
 
 	mu    sync.Mutex // held while a batch is taken in: batches of a life come in order
 	lives map[shared.Epoch]*life
-	order []shared.Epoch // oldest first
+	order []shared.Epoch // least recently used first
 	file  *marksFile
 }
 
@@ -200,18 +201,23 @@ func (s *Server) hello(r *http.Request) (any, error) {
 	return reply, nil
 }
 
-// life returns what is remembered of a proxy process. s.mu is held.
+// life returns what is remembered of a proxy process. To make room for one that
+// is new, that which was not heard of for longest is forgotten. s.mu is held.
 func (s *Server) life(epoch shared.Epoch) *life {
 	l := s.lives[epoch]
+	switch {
+	case l != nil:
+		at := slices.Index(s.order, epoch)
+		s.order = slices.Delete(s.order, at, at+1)
+	case len(s.order) >= maxLives:
+		delete(s.lives, s.order[0])
+		s.order = slices.Delete(s.order, 0, 1)
+	}
 	if l == nil {
-		if len(s.order) >= maxLives {
-			delete(s.lives, s.order[0])
-			s.order = s.order[1:]
-		}
 		l = &life{expected: 1}
 		s.lives[epoch] = l
-		s.order = append(s.order, epoch)
 	}
+	s.order = append(s.order, epoch)
 	return l
 }
 
