@@ -24,25 +24,20 @@ type site struct {
 	sums        *sums           // of these, for the aggregator
 	evidence    atomic.Uint64   // completions of this name
 	activations atomic.Uint64
-	visitors    *evidence.Site // who was shown a page
-	config      atomic.Pointer[siteConfig]
-}
-
-// siteConfig is what one view of the registry says of a site.
-type siteConfig struct {
-	view   *registry.View
-	config *shared.SiteConfig // nil = it does not know the site
+	visitors    *evidence.Site                 // who was shown a page
+	place       atomic.Pointer[registry.Place] // in the view that was last asked
 }
 
 // known is what the registry says of the site. It is looked up by name once for
-// each view.
+// each view; a site that nobody asks for keeps no view.
 func (s *site) known(view *registry.View) *shared.SiteConfig {
-	c := s.config.Load()
-	if c == nil || c.view != view {
-		c = &siteConfig{view, view.Site(s.name)}
-		s.config.Store(c)
+	at := s.place.Load()
+	if at == nil || !at.Of(view) {
+		found := view.Find(s.name)
+		at = &found
+		s.place.Store(at)
 	}
-	return c.config
+	return view.At(*at)
 }
 
 func newSite(name string, m *evidence.Memory) *site {

@@ -23,7 +23,8 @@ import (
 // View is one state of the registry. It never changes.
 type View struct {
 	state *shared.EdgeState
-	names map[string]*shared.SiteConfig
+	n     uint64                   // no other view's
+	names map[string]int           // indices of state.Sites
 	links map[string]link          // by slug and by UUID
 	salts map[string][]shared.Salt // by site id
 	keys  map[[sha256.Size]byte]*shared.IngestKey
@@ -35,24 +36,28 @@ type link struct {
 	link *shared.Link
 }
 
+// views are those that were made, for their numbers.
+var views atomic.Uint64
+
 // NewView makes a view of a state, which it keeps.
 func NewView(s *shared.EdgeState) *View {
 	v := &View{
-		state: s, links: map[string]link{}, keys: map[[sha256.Size]byte]*shared.IngestKey{},
-		names: make(map[string]*shared.SiteConfig, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
+		state: s, n: views.Add(1), links: map[string]link{}, keys: map[[sha256.Size]byte]*shared.IngestKey{},
+		names: make(map[string]int, 4*len(s.Sites)), salts: make(map[string][]shared.Salt, len(s.Sites)),
 	}
 	for i := range s.Sites {
 		site := &s.Sites[i]
-		v.names[site.ID] = site
-		v.names[site.UUID] = site
+		v.names[site.ID] = i
+		v.names[site.UUID] = i
 		for _, d := range site.Domains {
-			v.names[d] = site
+			v.names[d] = i
 		}
 		for j := range site.Links {
 			l := &site.Links[j]
 			v.links[l.Slug], v.links[l.UUID] = link{site, l}, link{site, l}
 		}
 	}
+	delete(v.names, "") // what a site lacks is no name
 	for i := range s.Keys {
 		var digest [sha256.Size]byte
 		if n, err := hex.Decode(digest[:], []byte(s.Keys[i].Digest)); err == nil && n == len(digest) {
@@ -95,13 +100,40 @@ func (v *View) IngestKey(token string, now int64) (allows func(siteID string) bo
 // domain neither case nor port, trailing dot or leading "www." matter. It does
 // not allocate for names in their normal form.
 func (v *View) Site(name string) *shared.SiteConfig {
-	if v == nil || name == "" {
+	return v.At(v.Find(name))
+}
+
+// Place says where a view has a site. It keeps nothing of the view, whose
+// secrets must go when the next one comes.
+type Place struct {
+	view  uint64
+	index int // -1 = nowhere
+}
+
+// Of reports whether it is a place in the view: another one's says nothing of it.
+func (p Place) Of(v *View) bool { return v != nil && p.view == v.n }
+
+// Find is [View.Site] for who asks for the same name again: [View.At] has the site.
+func (v *View) Find(name string) Place {
+	if v == nil {
+		return Place{index: -1}
+	}
+	i, ok := v.names[name]
+	if !ok {
+		i, ok = v.names[normal(name)]
+	}
+	if !ok {
+		i = -1
+	}
+	return Place{v.n, i}
+}
+
+// At is the site at a place; nil = there is none, or the place is not of the view.
+func (v *View) At(p Place) *shared.SiteConfig {
+	if !p.Of(v) || p.index < 0 {
 		return nil
 	}
-	if s := v.names[name]; s != nil {
-		return s
-	}
-	return v.names[normal(name)]
+	return &v.state.Sites[p.index]
 }
 
 // Sites lists every site. It is the view's own: nothing in it may be changed.
