@@ -2,7 +2,8 @@
 // last answers by address, so that asking again costs a 304 while nothing
 // changed, and a reader who goes back sees the old answer at once.
 
-import type { Decoder } from "./types";
+import { CAVEAT_HEADER, parseCaveats } from "./caveat";
+import type { Caveat, Decoder } from "./types";
 import { ShapeError } from "./types";
 
 /** Why an answer could not be had. */
@@ -23,15 +24,19 @@ export class Failure extends Error {
   }
 }
 
-export interface Answer<T> {
+/** What was answered last, with what the header says of it. */
+export interface Known<T> {
   value: T;
+  caveats: readonly Caveat[];
+}
+
+export interface Answer<T> extends Known<T> {
   /** false: it is the object that the last call returned. */
   changed: boolean;
 }
 
-interface Entry {
+interface Entry extends Known<unknown> {
   etag: string;
-  value: unknown;
 }
 
 /** An overview is ten answers; this keeps the last ten overviews. */
@@ -49,8 +54,8 @@ export class Client {
   }
 
   /** peek returns the last answer of the address, however old. */
-  peek<T>(url: string): T | undefined {
-    return this.#cache.get(url)?.value as T | undefined;
+  peek<T>(url: string): Known<T> | undefined {
+    return this.#cache.get(url) as Known<T> | undefined;
   }
 
   async get<T>(url: string, decode: Decoder<T>, signal: AbortSignal): Promise<Answer<T>> {
@@ -59,7 +64,8 @@ export class Client {
     if (known?.etag) headers["If-None-Match"] = known.etag;
     // With a validator of our own the browser's cache would only hide the 304.
     const response = await this.#send(url, { headers, cache: "no-store" }, signal);
-    if (response.status === 304 && known) return { value: known.value as T, changed: false };
+    // A 304 says nothing of the answer: what was said with it still holds.
+    if (response.status === 304 && known) return { value: known.value as T, caveats: known.caveats, changed: false };
     if (!response.ok) throw await refusal(response);
     return this.#keep(url, response, decode, signal);
   }
@@ -89,12 +95,13 @@ export class Client {
   async #keep<T>(url: string, response: Response, decode: Decoder<T>, signal: AbortSignal): Promise<Answer<T>> {
     const value = await read(url, response, decode, signal);
     this.#cache.delete(url);
-    this.#cache.set(url, { etag: response.headers.get("ETag") ?? "", value });
+    const caveats = parseCaveats(response.headers.get(CAVEAT_HEADER));
+    this.#cache.set(url, { etag: response.headers.get("ETag") ?? "", value, caveats });
     for (const oldest of this.#cache.keys()) {
       if (this.#cache.size <= CACHE_SIZE) break;
       this.#cache.delete(oldest);
     }
-    return { value, changed: true };
+    return { value, caveats, changed: true };
   }
 }
 

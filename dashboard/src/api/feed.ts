@@ -7,6 +7,7 @@ import { accountingURL, breakdownURL, everURL, mainURL, type Question, realtimeU
 import {
   type Accounting,
   type BreakdownRow,
+  type Caveat,
   decodeAccounting,
   type Decoder,
   decodeBreakdown,
@@ -22,12 +23,15 @@ import {
 
 export type Limits = Record<Dimension, number>;
 export type Tables = Record<Dimension, BreakdownRow[]>;
+/** What to know of the answers that are lists. */
+export type Caveats = Record<Dimension | "series", readonly Caveat[]>;
 
 export interface Overview {
   question: Question;
   main: MainStats;
   series: SeriesPoint[];
   tables: Tables;
+  caveats: Caveats;
   accounting: Accounting | null;
   /** false: this site never had a page view. */
   everVisited: boolean;
@@ -157,6 +161,7 @@ export class Feed {
         main: main.value,
         series: series.value,
         tables: Object.fromEntries(DIMENSIONS.map((name, i) => [name, rows[i]?.value ?? []])) as Tables,
+        caveats: Object.fromEntries([["series", series.caveats], ...DIMENSIONS.map((name, i) => [name, rows[i]?.caveats ?? []])]) as Caveats,
         accounting: this.state.overview?.accounting ?? null,
         everVisited: await this.#everVisited(question, main.value, signal),
       };
@@ -188,15 +193,24 @@ export class Feed {
   #remembered(question: Question, limits: Limits): Overview | null {
     const main = this.#client.peek<MainStats>(mainURL(question));
     const series = this.#client.peek<SeriesPoint[]>(seriesURL(question));
-    if (!main || !series || main.pageviews === 0) return null;
+    if (!main || !series || main.value.pageviews === 0) return null;
     const tables: Partial<Tables> = {};
+    const caveats: Partial<Caveats> = { series: series.caveats };
     for (const name of DIMENSIONS) {
       const rows = this.#client.peek<BreakdownRow[]>(breakdownURL(question, name, limits[name]));
       if (!rows) return null;
-      tables[name] = rows;
+      tables[name] = rows.value;
+      caveats[name] = rows.caveats;
     }
-    const accounting = this.#client.peek<Accounting>(accountingURL(question)) ?? null;
-    return { question, main, series, tables: tables as Tables, accounting, everVisited: true };
+    return {
+      question,
+      main: main.value,
+      series: series.value,
+      tables: tables as Tables,
+      caveats: caveats as Caveats,
+      accounting: this.#client.peek<Accounting>(accountingURL(question))?.value ?? null,
+      everVisited: true,
+    };
   }
 
   #set(change: Partial<FeedState>): void {

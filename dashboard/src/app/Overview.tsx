@@ -133,6 +133,7 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
   const stale = feed.loading && overview !== null;
   // Numbers of an earlier question keep their own range until the new ones are there.
   const rangeShown = overview ? rangeOf(overview.question.period, now.slice(0, 10)) : range;
+  const said = overview?.main.meta?.caveats ?? [];
   const compared = rangeShown && formatRangeShort(previousRange(rangeShown));
   return (
     <div class={`reports ${stale ? "stale" : ""}`} aria-busy={feed.loading}>
@@ -159,6 +160,8 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
             key={dimension}
             dimension={dimension}
             rows={overview?.tables[dimension] ?? null}
+            caveats={overview?.caveats[dimension] ?? []}
+            said={said}
             shown={shown[dimension]}
             onShow={(count) => dashboard.show(dimension, count)}
           />
@@ -167,6 +170,7 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
       <Traffic
         question={overview?.question ?? null}
         accounting={overview?.accounting ?? null}
+        said={said}
         loading={overview === null}
         tab={view.traffic}
         onTab={(traffic) => onView({ traffic })}

@@ -3,11 +3,13 @@
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { type Client, Failure } from "../api/client";
-import type { Decoder } from "../api/types";
+import type { Caveat, Decoder } from "../api/types";
 
 export interface Polled<T> {
   /** The latest answer; while another address is asked for the first time, the one before it. */
   value: T | null;
+  /** What to know of the value. */
+  caveats: readonly Caveat[];
   failure: Failure | null;
   /** The value answers an earlier address than the one that is asked. */
   loading: boolean;
@@ -18,6 +20,7 @@ export interface Polled<T> {
 interface State<T> {
   url: string | null;
   value: T | null;
+  caveats: readonly Caveat[];
   failure: Failure | null;
 }
 
@@ -30,7 +33,7 @@ export function usePolled<T>(
 ): Polled<T> {
   const [state, setState] = useState<State<T>>(() => {
     const known = client.peek<T>(url);
-    return known === undefined ? { url: null, value: null, failure: null } : { url, value: known, failure: null };
+    return { url: known ? url : null, value: known?.value ?? null, caveats: known?.caveats ?? [], failure: null };
   });
   const [asked, setAsked] = useState(0);
   useEffect(() => {
@@ -41,15 +44,15 @@ export function usePolled<T>(
       let value: T | null = null;
       let failure: Failure | null = null;
       try {
-        const answer = (await client.get(url, decode, abort.signal)).value;
-        value = answer;
-        setState((old) => (old.url === url && old.value === answer && !old.failure ? old : { url, value: answer, failure: null }));
+        const answer = await client.get(url, decode, abort.signal);
+        value = answer.value;
+        setState((old) => (old.url === url && old.value === answer.value && !old.failure ? old : { url, value: answer.value, caveats: answer.caveats, failure: null }));
       } catch (error) {
         if (abort.signal.aborted) return;
         const reason = error instanceof Failure ? error : new Failure("unexpected", String(error));
         failure = reason;
         // Beside a failure, the answer to another question would be taken for this one's.
-        setState((old) => ({ url, value: old.url === url ? old.value : null, failure: reason }));
+        setState((old) => (old.url === url ? { ...old, failure: reason } : { url, value: null, caveats: [], failure: reason }));
       }
       clearTimeout(timer);
       // Hidden pages ask for nothing; onVisible goes on.
@@ -68,5 +71,5 @@ export function usePolled<T>(
     };
   }, [client, url, asked]);
   const refresh = useCallback(() => setAsked((times) => times + 1), []);
-  return { value: state.value, failure: state.failure, loading: state.url !== url, refresh };
+  return { value: state.value, caveats: state.caveats, failure: state.failure, loading: state.url !== url, refresh };
 }

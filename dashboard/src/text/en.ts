@@ -32,6 +32,8 @@ export const t = {
     spoken: "not known",
     of: (name: string): string => `${name} not known`,
     why: "What is not known, and why",
+    about: "About these numbers",
+    aboutOf: (title: string): string => `of ${title}`,
   },
 
   numbers: {

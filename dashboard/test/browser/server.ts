@@ -64,6 +64,8 @@ export class FixtureServer {
   unknown: "all" | "none" | "many" = "none";
   /** What POST /api/sites answers, where it does not add the site. */
   refusing: { status: number; code: string; message: string } | null = null;
+  /** What X-Eider-Caveat says, by the path below /api/stats/. */
+  caveats: Record<string, string> = {};
   /** Answers the tables of all traffic, and only those, with an error. */
   noTables = false;
   /** Answers the accounting of days that no edge reported. */
@@ -110,19 +112,21 @@ export class FixtureServer {
       return send(response, 404, { error: { code: "unknown_site", message: `There is no site "${url.searchParams.get("site_id")}".` } });
     }
     const text = JSON.stringify(answer);
-    const etag = `"${hash(text)}"`;
+    const caveat = this.caveats[url.pathname.slice("/api/stats/".length)];
+    const etag = `"${hash(text + (caveat ?? ""))}"`;
     response.setHeader("ETag", etag);
     if (request.headers["if-none-match"] === etag) {
       this.counters.notModified++;
       response.writeHead(304).end();
       return;
     }
+    if (caveat) response.setHeader("X-Eider-Caveat", caveat);
     send(response, 200, answer);
   }
 
   /** reset is what a test begins with. */
   reset(): void {
-    Object.assign(this, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all", unknown: "none", refusing: null, noTables: false, noRequests: false, noBooks: false });
+    Object.assign(this, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all", unknown: "none", refusing: null, caveats: {}, noTables: false, noRequests: false, noBooks: false });
     this.added.length = 0;
   }
 

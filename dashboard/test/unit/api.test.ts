@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
+import { parseCaveats, sentencesOn } from "../../src/api/caveat";
 import { Client, Failure } from "../../src/api/client";
 import { Feed, type FeedState, type Limits } from "../../src/api/feed";
 import { accountingURL, breakdownURL, mainURL, type Question, seriesURL } from "../../src/api/requests";
@@ -91,6 +92,28 @@ describe("decoders", () => {
   });
 });
 
+describe("caveats", () => {
+  test("are read as the server writes them", () => {
+    const header = 'no_screen;affects="screen-sizes";message="No \\"screens\\", no \\\\.", privacy_changed;affects="visitors pages";message="Changed, then."';
+    expect(parseCaveats(header)).toEqual([
+      { reason: "no_screen", affects: ["screen-sizes"], message: 'No "screens", no \\.' },
+      { reason: "privacy_changed", affects: ["visitors", "pages"], message: "Changed, then." },
+    ]);
+  });
+  test("of a newer server are read as far as they are known", () => {
+    expect(parseCaveats('a;since=3;affects="pages";sure;message="M"')).toEqual([{ reason: "a", affects: ["pages"], message: "M" }]);
+    expect(parseCaveats("a, b")).toEqual(["a", "b"].map((reason) => ({ reason, affects: [], message: "" })));
+  });
+  test.each([null, "", " ", '"', 'a;message="', 'a;message="x" b', "a;;", ", a", "(a b)", 'a;message="\\x"', `${"a;".repeat(50_000)}`])("that can't be read are none: %#", (header) => {
+    expect(parseCaveats(header)).toEqual([]);
+  });
+  test("are said once, where they are about something", () => {
+    const caveat = (message: string, ...affects: string[]) => ({ reason: message, affects, message });
+    const all = [caveat("A", "visitors"), caveat("B", "pages"), caveat("B", "pages"), caveat("C", "visits"), caveat("", "pages"), caveat("D", "pages")];
+    expect(sentencesOn(all, ["visitors", "pages"], [caveat("D", "visits")])).toEqual(["A", "B"]);
+  });
+});
+
 function answering(...answers: (Response | Error)[]): { fetcher: typeof fetch; requests: Headers[] } {
   const requests: Headers[] = [];
   const fetcher: typeof fetch = async (_, init) => {
@@ -121,6 +144,16 @@ describe("client", () => {
     expect(second.changed).toBe(false);
     expect(second.value).toBe(first.value);
     expect(third.value).toHaveLength(1);
+  });
+
+  test("keeps what the header says as long as the answer that it came with", async () => {
+    const caveats = [{ reason: "no_identity", affects: ["visitors"], message: "Some have no id." }];
+    const headers = { ETag: '"1"', "X-Eider-Caveat": 'no_identity;affects="visitors";message="Some have no id."' };
+    const client = new Client(answering(json([], { headers }), new Response(null, { status: 304 }), json([], { headers: { ETag: '"2"' } })).fetcher);
+    expect((await client.get("/x", decodeBreakdown, signal())).caveats).toEqual(caveats);
+    expect((await client.get("/x", decodeBreakdown, signal())).caveats).toEqual(caveats);
+    expect(client.peek("/x")?.caveats).toEqual(caveats);
+    expect((await client.get("/x", decodeBreakdown, signal())).caveats).toEqual([]);
   });
 
   test("posts JSON and reads what came of it", async () => {
@@ -161,7 +194,7 @@ describe("client", () => {
     const client = new Client(fetcher);
     for (let i = 0; i < 150; i++) await client.get(`/${i}`, decodeBreakdown, signal());
     expect(client.peek("/0")).toBeUndefined();
-    expect(client.peek("/149")).toEqual([]);
+    expect(client.peek("/149")?.value).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 // One of the six tables: what was looked at, where from, with what.
 
-import type { BreakdownRow, Dimension } from "../../api/types";
+import { sentencesOn } from "../../api/caveat";
+import type { BreakdownRow, Caveat, Dimension } from "../../api/types";
 import { t } from "../../text/en";
 import { isUnknown, labelOf } from "./label";
 import { type Column, Ranking } from "./Ranking";
@@ -9,6 +10,9 @@ interface Props {
   dimension: Dimension;
   /** null while the first answer is on its way. One more than is shown, if there are more. */
   rows: readonly BreakdownRow[] | null;
+  caveats: readonly Caveat[];
+  /** What is said of all numbers already. */
+  said: readonly Caveat[];
   shown: number;
   onShow: (count: number) => void;
 }
@@ -18,7 +22,7 @@ const COUNTS: [Column, Column] = [
   { head: t.breakdown.pageviews, long: t.breakdown.pageviewsLong, of: (row) => row.pageviews },
 ];
 
-export function Breakdown({ dimension, rows, shown, onShow }: Props) {
+export function Breakdown({ dimension, rows, caveats, said, shown, onShow }: Props) {
   const text = t.breakdown[dimension];
   const id = `breakdown-${dimension}`;
   return (
@@ -31,6 +35,7 @@ export function Breakdown({ dimension, rows, shown, onShow }: Props) {
         counts={COUNTS}
         label={(value) => labelOf(dimension, value)}
         rows={rows}
+        why={sentencesOn(caveats, ["visitors", "pageviews", dimension], said)}
         empty={t.breakdown.empty}
         shown={shown}
         onShow={onShow}

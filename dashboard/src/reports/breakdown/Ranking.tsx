@@ -5,6 +5,7 @@ import type { BreakdownRow } from "../../api/types";
 import { t } from "../../text/en";
 import { formatCount, formatInteger } from "../../text/format";
 import { Known } from "../../ui/Known";
+import { Why } from "../../ui/Why";
 import type { Label } from "./label";
 
 /** How many rows a table shows at first, and how many more each time. */
@@ -35,6 +36,8 @@ interface Props {
   label: (value: string | null) => Label;
   /** null while the first answer is on its way. One more than is shown, if there are more. */
   rows: readonly BreakdownRow[] | null;
+  /** What to know of the numbers, in sentences. */
+  why: readonly string[];
   /** Said where there are no rows. */
   empty: string;
   shown: number;
@@ -42,10 +45,11 @@ interface Props {
 }
 
 export function Ranking(props: Props) {
-  const { title, column, counts, rows, shown, onShow } = props;
+  const { title, column, counts, rows, shown, onShow, why } = props;
+  const whyId = `${props.labelledBy}-why`;
   return (
     <>
-      <table aria-labelledby={props.labelledBy}>
+      <table aria-labelledby={props.labelledBy} aria-describedby={why.length > 0 ? whyId : undefined}>
         <thead>
           <tr>
             <th scope="col">
@@ -61,6 +65,7 @@ export function Ranking(props: Props) {
         {rows ? <Rows rows={rows.slice(0, shown)} counts={counts} label={props.label} /> : <SkeletonRows columns={counts.length + 1} />}
       </table>
       {rows?.length === 0 && <p class="nothing">{props.empty}</p>}
+      <Why id={whyId} of={title} sentences={why} />
       {!rows && <p class="more" aria-hidden="true" />}
       {rows && <More title={title} available={rows.length} shown={shown} onShow={onShow} />}
     </>

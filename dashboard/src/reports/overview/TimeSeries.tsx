@@ -1,6 +1,7 @@
 // The chart with its controls: which series, which interval, chart or table.
 
 import { useMemo, useState } from "preact/hooks";
+import { sentencesOn } from "../../api/caveat";
 import type { Overview } from "../../api/feed";
 import type { ChartForm } from "../../state/view";
 import { fillBuckets, marksOf } from "../../time/buckets";
@@ -8,6 +9,7 @@ import { localClock } from "../../time/civil";
 import { type DateRange, type Interval, intervalsFor } from "../../time/period";
 import { t } from "../../text/en";
 import { Segments } from "../../ui/Segments";
+import { Why } from "../../ui/Why";
 import { Chart } from "./Chart";
 import { ChartTable } from "./ChartTable";
 import { knownOf, SERIES, type SeriesName, type Shown } from "./plot";
@@ -41,6 +43,7 @@ export function TimeSeries(props: Props) {
   const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
   const known = knownOf(buckets);
   const nothing = overview?.main.pageviews === 0;
+  const why = overview ? sentencesOn(overview.caveats.series, SERIES, overview.main.meta?.caveats ?? []) : [];
 
   const toggle = (name: SeriesName) => {
     const next = { ...shown, [name]: !shown[name] };
@@ -100,6 +103,7 @@ export function TimeSeries(props: Props) {
           </p>
         )}
       </div>
+      <Why id="chart-why" of={t.chart.label} sentences={why} />
     </section>
   );
 }

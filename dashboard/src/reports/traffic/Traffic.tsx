@@ -2,7 +2,7 @@
 // and one bar; what it is made of opens on demand.
 
 import type { Question } from "../../api/requests";
-import { type Accounting, TRAFFIC_TABLES, type TrafficTable } from "../../api/types";
+import { type Accounting, type Caveat, TRAFFIC_TABLES, type TrafficTable } from "../../api/types";
 import { TRAFFIC_TABS, type TrafficTab } from "../../state/view";
 import { t } from "../../text/en";
 import { formatCount, formatInteger, formatShare } from "../../text/format";
@@ -17,6 +17,8 @@ interface Props {
   question: Question | null;
   /** null while it is on its way, or where it can't be had. */
   accounting: Accounting | null;
+  /** What is said of all numbers already. */
+  said: readonly Caveat[];
   loading: boolean;
   tab: TrafficTab | null;
   onTab: (tab: TrafficTab | null) => void;
@@ -24,7 +26,7 @@ interface Props {
 
 const DETAILS = "traffic-details";
 
-export function Traffic({ question, accounting, loading, tab, onTab }: Props) {
+export function Traffic({ question, accounting, said, loading, tab, onTab }: Props) {
   const open = tab !== null;
   return (
     <section class="sheet traffic" aria-labelledby="traffic-title">
@@ -47,7 +49,7 @@ export function Traffic({ question, accounting, loading, tab, onTab }: Props) {
               options={TRAFFIC_TABS.map((value) => ({ value, text: t.traffic.tab[value] }))}
               onChoose={onTab}
             />
-            {question && <Panel question={question} accounting={accounting} tab={tab} />}
+            {question && <Panel question={question} accounting={accounting} said={said} tab={tab} />}
           </>
         )}
       </div>
@@ -55,8 +57,13 @@ export function Traffic({ question, accounting, loading, tab, onTab }: Props) {
   );
 }
 
-function Panel({ question, accounting, tab }: { question: Question; accounting: Accounting | null; tab: TrafficTab }) {
-  if (isTable(tab)) return <TrafficRanking key={`${question.siteId} ${tab}`} question={question} table={tab} />;
+interface PanelProps extends Pick<Props, "accounting" | "said"> {
+  question: Question;
+  tab: TrafficTab;
+}
+
+function Panel({ question, accounting, said, tab }: PanelProps) {
+  if (isTable(tab)) return <TrafficRanking key={`${question.siteId} ${tab}`} question={question} table={tab} said={said} />;
   if (!accounting) return null;
   return tab === "requests" ? <Requests accounting={accounting} /> : <PageviewSum books={accounting.pageviews} />;
 }

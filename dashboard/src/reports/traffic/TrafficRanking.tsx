@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 import type { Question } from "../../api/requests";
-import type { TrafficTable } from "../../api/types";
+import { sentencesOn } from "../../api/caveat";
+import type { Caveat, TrafficTable } from "../../api/types";
 import { useTrafficTable } from "../../state/hooks";
 import { t } from "../../text/en";
 import { type Column, limitFor, Ranking, ROWS } from "../breakdown/Ranking";
@@ -18,9 +19,16 @@ const COUNTS: Record<TrafficTable, [Column, ...Column[]]> = {
   downloads: [rowsCalled(t.traffic.columns.downloads), visitors],
 };
 
-export function TrafficRanking({ question, table }: { question: Question; table: TrafficTable }) {
+interface Props {
+  question: Question;
+  table: TrafficTable;
+  /** What is said of all numbers already. */
+  said: readonly Caveat[];
+}
+
+export function TrafficRanking({ question, table, said }: Props) {
   const [shown, setShown] = useState(ROWS);
-  const { value, failure, loading } = useTrafficTable(question, table, limitFor(shown));
+  const { value, caveats, failure, loading } = useTrafficTable(question, table, limitFor(shown));
   const text = t.traffic.table[table];
   return (
     <div class={`ranking ${loading && value ? "stale" : ""}`} data-table={table} aria-busy={loading}>
@@ -40,6 +48,7 @@ export function TrafficRanking({ question, table }: { question: Question; table:
           counts={COUNTS[table]}
           label={(name) => trafficLabel(table, name)}
           rows={value}
+          why={sentencesOn(caveats, COUNTS[table].includes(visitors) ? ["visitors", table] : [table], said)}
           empty={text.empty}
           shown={shown}
           onShow={setShown}
