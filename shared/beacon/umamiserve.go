@@ -184,7 +184,7 @@ func (q *request) umamiBatch() {
 	}{Details: []detail{}}
 	events := takeEvents()
 	defer giveEvents(events)
-	token := q.r.Header.Get(headerCache)
+	brought := q.r.Header.Get(headerCache)
 	var list value
 	var err error
 	if !q.body(maxBatchBody, func(body []byte) { list, answer.Size, err = umamiList(body) }) {
@@ -202,6 +202,7 @@ func (q *request) umamiBatch() {
 		o := Malformed
 		m, bad := umamiMessage(v)
 		if bad == nil {
+			token := brought // not the one before's: that is another visitor's, in a server's batch
 			_, o = q.umamiOne(&m, &token, events)
 			if token != "" && answer.Cache == "" && (o == Taken || o == RefusedIDs) {
 				answer.Cache = token
