@@ -317,6 +317,10 @@ func (a *Aggregator) dispatch(w http.ResponseWriter, r *http.Request) {
 		(*h).ServeHTTP(w, r)
 		return
 	}
+	beacon.EndSlowBodies(http.HandlerFunc(a.starting)).ServeHTTP(w, r)
+}
+
+func (a *Aggregator) starting(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/health" || r.URL.Path == "/health/ready" {
 		a.health.ServeHTTP(w, r)
 		return

@@ -15,6 +15,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/beacon"
 )
 
 // DefaultQueryTimeout bounds one question.
@@ -125,11 +126,11 @@ func New(cfg Config) *Server {
 	own.Handle("/", cfg.Dashboard)
 
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", cfg.Edges)
+	mux.Handle("/v1/", beacon.EndSlowBodies(cfg.Edges))
 	for _, path := range cfg.Collect.Paths {
 		mux.Handle(path, cfg.Collect.Handler)
 	}
-	mux.Handle("/", s.guard(own))
+	mux.Handle("/", beacon.EndSlowBodies(s.guard(own)))
 	s.handler = mux
 	return s
 }

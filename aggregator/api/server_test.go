@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eider-analytics/eider/shared"
 )
@@ -158,6 +159,27 @@ func TestUnreadableQuery(t *testing.T) {
 			if w := i.get("/api/stats/" + path + "?site_id=example.com" + query); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "%3B") {
 				t.Errorf("%s%s: status %d: %s", path, query, w.Code, w.Body)
 			}
+		}
+	}
+}
+
+// late is an answer that remembers whether its body must come in time.
+type late struct {
+	*httptest.ResponseRecorder
+	by time.Time
+}
+
+func (l *late) SetReadDeadline(at time.Time) error { l.by = at; return nil }
+
+// TestBodiesMustCome whatever is asked for, and by whom: what no handler reads
+// the server reads before it answers, for as long as it takes.
+func TestBodiesMustCome(t *testing.T) {
+	i := start(t)
+	for _, path := range []string{"/", "/health", "/metrics", "/api/sites", "/api/stats/main", "/v1/hello", "/v1/import", "/nowhere"} {
+		w := &late{ResponseRecorder: httptest.NewRecorder()}
+		i.ServeHTTP(w, httptest.NewRequest("POST", "http://localhost:8787"+path, strings.NewReader("a body")))
+		if left := time.Until(w.by); left <= 0 || left > time.Minute {
+			t.Errorf("%s: the body may take %s", path, left)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package beacon
 
 import (
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -76,4 +77,44 @@ func (q *request) leave() {
 		return
 	}
 	_ = http.NewResponseController(q.w).SetReadDeadline(time.Now().Add(looksEach * q.in.slow.every))
+}
+
+// otherBodyTime is how long a body may take that is none of the collection
+// endpoints'. They are short, and of people and programs that mean it.
+const otherBodyTime = 30 * time.Second
+
+// EndSlowBodies is for all that a server with collection endpoints answers beside
+// them: it bounds how long a body may take that the handler has no bound for,
+// or does not read at all. The server reads such a one before it answers, and
+// would wait for ever. A handler may set a deadline of its own as it reads.
+func EndSlowBodies(next http.Handler) http.Handler { return endSlowBodies(next, otherBodyTime) }
+
+func endSlowBodies(next http.Handler, within time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+			next.ServeHTTP(w, r)
+			return
+		}
+		rc := http.NewResponseController(w)
+		_ = rc.SetReadDeadline(time.Now().Add(within)) // where the server has deadlines
+		r = r.WithContext(r.Context())                 // a copy: the body is the server's
+		r.Body = &endingBody{r.Body, rc}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// endingBody lifts the deadline once all of the body is there: what a handler
+// makes of it may take longer, and a deadline that passes would look to the
+// server as if the client had gone.
+type endingBody struct {
+	io.ReadCloser
+	rc *http.ResponseController
+}
+
+func (b *endingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }

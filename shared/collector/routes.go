@@ -21,11 +21,13 @@ func (c *Collector) routes() http.Handler {
 			mux.Handle(path, h)
 		}
 	}
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
-	mux.HandleFunc("GET /readyz", c.ready)
+	own := http.NewServeMux()
+	own.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	own.HandleFunc("GET /readyz", c.ready)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics{c})
-	mux.Handle("GET /metrics", c.private(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	own.Handle("GET /metrics", c.private(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	mux.Handle("/", beacon.EndSlowBodies(own))
 	return mux
 }
 
