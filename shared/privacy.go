@@ -134,6 +134,9 @@ func PlainQueryKey(key string) bool {
 	}) < 0
 }
 
+// Redacted stands for what a pattern of [Privacy.Redact] found.
+const Redacted = "[redacted]"
+
 // CompileRedaction compiles one pattern of [Privacy.Redact], within bounds:
 // counted repetitions can make a program of any size out of a short text.
 func CompileRedaction(pattern string) (*regexp.Regexp, error) {

@@ -171,13 +171,10 @@ func TableCaveats(q *Query, d *Dimension, rows []Row) []Caveat {
 	}
 	for i := range rows {
 		c.saw(rows[i].Visitors)
-		c.redacted = c.redacted || strings.Contains(rows[i].Value, redacted)
+		c.redacted = c.redacted || strings.Contains(rows[i].Value, shared.Redacted)
 	}
 	return c.list()
 }
-
-// redacted is what stands in place of what a pattern found.
-const redacted = "[redacted]"
 
 func (m *Main) explain(q *Query) {
 	c := q.caution(q.Range, "visitors", "visits", "views_per_visit", "bounce_rate", "visit_duration")

@@ -169,13 +169,10 @@ func (ps *policies) compile(p *policy, site string) {
 	}
 }
 
-// redacted stands for what a pattern of the site took out.
-const redacted = "[redacted]"
-
 // clean applies the site's own patterns to a path or a title.
 func (p *policy) clean(s string) string {
 	if p.redactAll && s != "" {
-		return redacted
+		return shared.Redacted
 	}
 	for _, re := range p.redact {
 		s = replaceMatches(re, s)
@@ -196,7 +193,7 @@ func replaceMatches(re *regexp.Regexp, s string) string {
 			continue
 		}
 		b.WriteString(s[done:at[0]])
-		b.WriteString(redacted)
+		b.WriteString(shared.Redacted)
 		done = at[1]
 	}
 	if done == 0 {
