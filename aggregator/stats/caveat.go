@@ -126,13 +126,12 @@ func markPoints(points []Point, p *shared.Privacy, interval Interval) {
 
 // markRows makes null what can't be known of a table: a value that nobody has
 // would not be in it.
-func markRows(rows []Row) []Row {
+func markRows(rows []Row) {
 	for i := range rows {
 		if rows[i].Visitors == 0 {
 			rows[i].Visitors = Unknowable
 		}
 	}
-	return rows
 }
 
 // mark makes null what can't be known of the present: times cut to the hour

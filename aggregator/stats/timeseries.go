@@ -18,15 +18,12 @@ type Point struct {
 // Timeseries answers with every bucket of the range, in order.
 func (e *Engine) Timeseries(ctx context.Context, files []lake.File, q Query) ([]Point, error) {
 	c := newChart(q.Range, q.Interval)
-	p := q.privacy(q.Range)
 	if overviewHas(&q, nil) && q.Interval == defaultInterval(q.Range) {
 		o, err := e.overview(ctx, files, &q, q.Range, true)
 		if err != nil {
 			return nil, err
 		}
-		points := c.points(o.series)
-		markPoints(points, &p, q.Interval)
-		return points, nil
+		return c.points(&q, o.series), nil
 	}
 	return e.series(ctx, files, q, c)
 }
@@ -43,13 +40,12 @@ func (e *Engine) series(ctx context.Context, files []lake.File, q Query, c chart
 	if err != nil {
 		return nil, err
 	}
-	p, points := q.privacy(q.Range), c.points(found)
-	markPoints(points, &p, c.interval)
-	return points, nil
+	return c.points(&q, found), nil
 }
 
-// points are all buckets in order, with what was found of them.
-func (c *chart) points(found map[int64]Point) []Point {
+// points are all buckets in order, with what was found of them; null is what
+// can't be known.
+func (c *chart) points(q *Query, found map[int64]Point) []Point {
 	points := make([]Point, len(c.buckets))
 	for i, b := range c.buckets {
 		var some bool
@@ -58,6 +54,8 @@ func (c *chart) points(found map[int64]Point) []Point {
 		}
 		points[i].Date = b.date
 	}
+	p := q.privacy(q.Range)
+	markPoints(points, &p, c.interval)
 	return points
 }
 
