@@ -3,8 +3,8 @@
 //
 // It promises that work is done once for each key while somebody waits for it,
 // that it ends when the last one who waits has gone, that an error is never
-// remembered, and that a panic is an error of those who asked. It refuses to know when an answer gets stale: a key must name
-// what the answer is made of.
+// remembered, and that a panic is an error of those who asked. It refuses to
+// know when an answer gets stale: a key must name what the answer is made of.
 package flight
 
 import (
