@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
+	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -239,16 +239,6 @@ func benchDuck(b *testing.B, files []lake.File) *duck.DB {
 	return db
 }
 
-// cpu is the processor time of this process so far: on a machine that others
-// use too it says more than the clock.
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // BenchmarkOverview is the whole overview over a million events, with nothing
 // remembered between two rounds but the files' footers.
 func BenchmarkOverview(b *testing.B) { benchOverview(b, benchLake(b, false)) }
@@ -269,14 +259,14 @@ func benchOverview(b *testing.B, files []lake.File) {
 			q := benchQuery(b, extra)
 			db := benchDuck(b, files)
 			overview(b, stats.NewEngine(db), files, q) // reads the footers
-			before, best := cpu(b), time.Hour
+			before, best := cpu.Own(), time.Hour
 			for b.Loop() {
 				began := time.Now()
 				overview(b, stats.NewEngine(db), files, q) // a new engine remembers nothing
 				best = min(best, time.Since(began))
 			}
 			b.ReportMetric(float64(best.Milliseconds()), "best-ms")
-			b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+			b.ReportMetric(float64((cpu.Own()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 			b.ReportMetric(float64(len(files)), "files")
 		})
 	}
@@ -296,7 +286,7 @@ func BenchmarkOverviewWarm(b *testing.B) {
 				overview(b, e, files, q)
 				ranges = append(ranges, q)
 			}
-			before, best, n := cpu(b), time.Hour, 0
+			before, best, n := cpu.Own(), time.Hour, 0
 			for b.Loop() {
 				began := time.Now()
 				overview(b, e, files, ranges[n%len(ranges)])
@@ -304,7 +294,7 @@ func BenchmarkOverviewWarm(b *testing.B) {
 				n++
 			}
 			b.ReportMetric(float64(best.Milliseconds()), "best-ms")
-			b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+			b.ReportMetric(float64((cpu.Own()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 		})
 	}
 }
@@ -324,11 +314,11 @@ func BenchmarkOverviewScreens(b *testing.B) {
 		}
 	}
 	ask()
-	before := cpu(b)
+	before := cpu.Own()
 	for b.Loop() {
 		ask()
 	}
-	b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+	b.ReportMetric(float64((cpu.Own()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 }
 
 // BenchmarkParts are the questions one by one.
@@ -339,13 +329,13 @@ func BenchmarkParts(b *testing.B) {
 	ctx := context.Background()
 	run := func(name string, ask func(*stats.Engine) error) {
 		b.Run(name, func(b *testing.B) {
-			before := cpu(b)
+			before := cpu.Own()
 			for b.Loop() {
 				if err := ask(stats.NewEngine(db)); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64((cpu(b)-before).Milliseconds())/float64(b.N), "cpu-ms/op")
+			b.ReportMetric(float64((cpu.Own()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 		})
 	}
 	run("main", func(e *stats.Engine) error { _, err := e.Main(ctx, files, q); return err })

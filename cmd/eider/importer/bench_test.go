@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/eider-analytics/eider/internal/cpu"
 )
 
 // BenchmarkImport imports the sample twenty times over, 200,000 lines, into the
@@ -26,7 +27,7 @@ func BenchmarkImport(b *testing.B) {
 				g := newRig(b, testSite)
 				o := g.options("")
 				o.DryRun = dry
-				var took, cpu time.Duration
+				var took, used time.Duration
 				n := 0
 				for b.Loop() {
 					b.StopTimer()
@@ -34,14 +35,14 @@ func BenchmarkImport(b *testing.B) {
 					o.Logs = []string{write(b, "bench.log", pack(b, append([]byte(lineOf("203.0.113.1",
 						"17/May/2015:10:00:00 +0000", fmt.Sprintf("GET /run-%d HTTP/1.1", n), 200, "-", firefox)), text...)))}
 					runtime.GC()
-					began, used := time.Now(), processTime(b)
+					began, before := time.Now(), cpu.Own()
 					b.StartTimer()
 					a, err := Run(context.Background(), o, io.Discard)
 					if err == nil && !dry {
 						err = g.lake.Flush(context.Background())
 					}
 					b.StopTimer()
-					took, cpu = took+time.Since(began), cpu+processTime(b)-used
+					took, used = took+time.Since(began), used+cpu.Own()-before
 					if err != nil || a.Lines != uint64(lines)+1 {
 						b.Fatal(a.Lines, err)
 					}
@@ -49,18 +50,8 @@ func BenchmarkImport(b *testing.B) {
 					b.StartTimer()
 				}
 				b.ReportMetric(float64(n*lines)/took.Seconds(), "lines/s")
-				b.ReportMetric(cpu.Seconds()*1e6/float64(n*lines), "cpu-µs/line")
+				b.ReportMetric(used.Seconds()*1e6/float64(n*lines), "cpu-µs/line")
 			})
 		}
 	}
-}
-
-// processTime is the CPU time of this process.
-func processTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
