@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,31 +125,26 @@ func (r *rig) results(ctx context.Context) (map[string]results, error) {
 
 // metrics reads one of Caddy's metrics.
 func (r *rig) metrics(ctx context.Context, name string, each func(labels string, value float64)) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
+	err := get(ctx, "http://"+r.admin+"/metrics", func(body io.Reader) error {
+		s := bufio.NewScanner(body)
+		for s.Scan() {
+			rest, ok := strings.CutPrefix(s.Text(), name+"{")
+			labels, value, labelled := strings.Cut(rest, "} ")
+			if !ok || !labelled {
+				continue
+			}
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return fmt.Errorf("metric %q: %w", s.Text(), err)
+			}
+			each(labels, n)
+		}
+		return s.Err()
+	})
 	if err != nil {
 		return fmt.Errorf("read the metrics: %w", err)
 	}
-	defer res.Body.Close()
-	s := bufio.NewScanner(res.Body)
-	for s.Scan() {
-		rest, ok := strings.CutPrefix(s.Text(), name+"{")
-		labels, value, labelled := strings.Cut(rest, "} ")
-		if !ok || !labelled {
-			continue
-		}
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			return fmt.Errorf("metric %q: %w", s.Text(), err)
-		}
-		each(labels, n)
-	}
-	return s.Err()
+	return nil
 }
 
 // label is the value of one label of a metric.

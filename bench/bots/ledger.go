@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,51 +41,57 @@ type views struct {
 	People       int `json:"people"`
 }
 
-// ask decodes the aggregator's answer to a GET.
-func (r *rig) askAPI(ctx context.Context, path string, into any) error {
+// knownSite is a site as /api/sites has it.
+type knownSite struct {
+	ID      string   `json:"site_id"`
+	Domains []string `json:"domains"`
+}
+
+// get reads the answer to a GET.
+func get(ctx context.Context, url string, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.api+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the aggregator: %w", err)
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask the aggregator: %s is answered %s", path, res.Status)
+		return fmt.Errorf("%s is answered %s", url, res.Status)
 	}
-	return json.NewDecoder(res.Body).Decode(into)
+	return read(res.Body)
+}
+
+// ask decodes the aggregator's answer to a GET.
+func (r *rig) ask(ctx context.Context, path string, into any) error {
+	err := get(ctx, "http://"+r.api+path, func(body io.Reader) error { return json.NewDecoder(body).Decode(into) })
+	if err != nil {
+		return fmt.Errorf("ask the aggregator: %w", err)
+	}
+	return nil
 }
 
 // ledgers reads the books of every site that was asked for, once they have as
 // many requests as there were: committing takes a moment.
 func (r *rig) ledgers(ctx context.Context) (map[string]ledger, error) {
-	var sites []struct {
-		ID      string   `json:"site_id"`
-		Domains []string `json:"domains"`
-	}
-	if err := r.askAPI(ctx, "/api/sites", &sites); err != nil {
+	var sites []knownSite
+	if err := r.ask(ctx, "/api/sites", &sites); err != nil {
 		return nil, err
 	}
 	all := map[string]ledger{}
 	for host, n := range r.hits.all() {
-		at := slices.IndexFunc(sites, func(s struct {
-			ID      string   `json:"site_id"`
-			Domains []string `json:"domains"`
-		},
-		) bool {
-			return slices.Contains(s.Domains, host)
-		})
+		at := slices.IndexFunc(sites, func(s knownSite) bool { return slices.Contains(s.Domains, host) })
 		if at < 0 {
 			return nil, fmt.Errorf("the aggregator knows no site %s", host)
 		}
 		path := "/api/stats/accounting?" + url.Values{"site_id": {sites[at].ID}, "period": {"all"}}.Encode()
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			var l ledger
-			if err := r.askAPI(ctx, path, &l); err != nil {
+			if err := r.ask(ctx, path, &l); err != nil {
 				return nil, err
 			}
 			if all[host] = l; l.Requests >= n || time.Now().After(deadline) {
