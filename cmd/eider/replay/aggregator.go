@@ -36,25 +36,41 @@ func siteID(ctx context.Context, aggregator, site string) (string, error) {
 
 // Books are a site's books as the aggregator's API has them.
 type Books struct {
-	Requests uint64
-	Results  map[shared.Result]uint64
-	// What the page views of people are made of: recorded by the proxy, fetched
-	// ahead and seen, known to a script alone, from a cache, less those of
-	// visitors that turned out to be bots.
-	Recorded, Activated, ScriptOnly, Cached, Reclassified, People int64
+	Requests uint64                   `json:"requests"` // null, which is 0 here: no edge has told any
+	Results  map[shared.Result]uint64 `json:"results"`
+	Views    `json:"pageviews"`
+}
+
+// Views are what the page views of people are made of: recorded by the proxy,
+// fetched ahead and seen, known to a script alone, from a cache, less those of
+// visitors that turned out to be bots.
+type Views struct {
+	Recorded     int64 `json:"recorded"`
+	Activated    int64 `json:"activated"`
+	ScriptOnly   int64 `json:"script_only"`
+	Cached       int64 `json:"cached"`
+	Reclassified int64 `json:"reclassified"`
+	People       int64 `json:"people"`
 }
 
 // since subtracts what was there before. Views may be fewer than before: what
 // is learnt of a visitor's day holds for its earlier views, too.
 func (b Books) since(before Books) Books {
-	diff := Books{
-		Requests: b.Requests - before.Requests, Results: map[shared.Result]uint64{},
-		Recorded: b.Recorded - before.Recorded, Activated: b.Activated - before.Activated, ScriptOnly: b.ScriptOnly - before.ScriptOnly,
-		Cached: b.Cached - before.Cached, Reclassified: b.Reclassified - before.Reclassified, People: b.People - before.People,
+	return Books{
+		Requests: b.Requests - before.Requests, Results: resultsSince(b.Results, before.Results),
+		Views: Views{
+			Recorded: b.Recorded - before.Recorded, Activated: b.Activated - before.Activated, ScriptOnly: b.ScriptOnly - before.ScriptOnly,
+			Cached: b.Cached - before.Cached, Reclassified: b.Reclassified - before.Reclassified, People: b.People - before.People,
+		},
 	}
-	for result, n := range b.Results {
-		if n -= before.Results[result]; n > 0 {
-			diff.Results[result] = n
+}
+
+// resultsSince are the requests since there were as many as before, by result.
+func resultsSince(now, before map[shared.Result]uint64) map[shared.Result]uint64 {
+	diff := map[shared.Result]uint64{}
+	for result, n := range now {
+		if n -= before[result]; n > 0 {
+			diff[result] = n
 		}
 	}
 	return diff
@@ -82,24 +98,9 @@ func readBooks(ctx context.Context, aggregator, site string) (Books, error) {
 		return Books{}, fmt.Errorf("ask the aggregator for its books: %w", err)
 	}
 	defer func() { _ = body.Close() }()
-	var answer struct {
-		Requests  uint64                   `json:"requests"` // null, which is 0 here: no edge has told any
-		Results   map[shared.Result]uint64 `json:"results"`
-		Pageviews struct {
-			Recorded     int64 `json:"recorded"`
-			Activated    int64 `json:"activated"`
-			ScriptOnly   int64 `json:"script_only"`
-			Cached       int64 `json:"cached"`
-			Reclassified int64 `json:"reclassified"`
-			People       int64 `json:"people"`
-		} `json:"pageviews"`
-	}
-	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+	var books Books
+	if err := json.NewDecoder(body).Decode(&books); err != nil {
 		return Books{}, fmt.Errorf("ask the aggregator for its books: %w", err)
 	}
-	v := answer.Pageviews
-	return Books{
-		Requests: answer.Requests, Results: answer.Results, Recorded: v.Recorded, Activated: v.Activated, ScriptOnly: v.ScriptOnly,
-		Cached: v.Cached, Reclassified: v.Reclassified, People: v.People,
-	}, nil
+	return books, nil
 }

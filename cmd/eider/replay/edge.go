@@ -30,17 +30,11 @@ type edgeBooks struct {
 
 // since subtracts what was there before. The queue's length is no counter.
 func (b edgeBooks) since(before edgeBooks) edgeBooks {
-	diff := edgeBooks{
-		Results: map[shared.Result]uint64{}, Queued: b.Queued, Completions: b.Completions - before.Completions, Evidence: b.Evidence - before.Evidence,
+	return edgeBooks{
+		Results: resultsSince(b.Results, before.Results), Queued: b.Queued, Completions: b.Completions - before.Completions, Evidence: b.Evidence - before.Evidence,
 		Captured: b.Captured - before.Captured, Stored: b.Stored - before.Stored, Dropped: b.Dropped - before.Dropped,
 		Rejected: b.Rejected - before.Rejected, Lost: b.Lost - before.Lost,
 	}
-	for result, n := range b.Results {
-		if n -= before.Results[result]; n > 0 {
-			diff.Results[result] = n
-		}
-	}
-	return diff
 }
 
 // requests is the number of requests that have a result.

@@ -320,7 +320,7 @@ func TestAccount(t *testing.T) {
 		}
 		return Account{
 			Site: "site.example", Sent: Sent{Answered: 10}, Captured: 6, Stored: 6, Results: results(), Earlier: map[shared.Result]uint64{shared.ResultFeed: 1},
-			Books: Books{Requests: 10, Results: results(), Recorded: 4, Activated: 3, ScriptOnly: 2, Cached: 2, Reclassified: 1, People: 10},
+			Books: Books{Requests: 10, Results: results(), Views: Views{Recorded: 4, Activated: 3, ScriptOnly: 2, Cached: 2, Reclassified: 1, People: 10}},
 		}
 	}
 	for name, tc := range map[string]struct {
@@ -397,7 +397,7 @@ func TestSilentAggregatorIsUnknown(t *testing.T) {
 	o := options()
 	o.Aggregator = server.URL
 	const patience = 300 * time.Millisecond
-	before := Books{Requests: 10, Results: map[shared.Result]uint64{shared.ResultAsset: 10}, Recorded: 5, People: 5}
+	before := Books{Requests: 10, Results: map[shared.Result]uint64{shared.ResultAsset: 10}, Views: Views{Recorded: 5, People: 5}}
 	edge := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 9, shared.ResultAsset: 11}}
 	if got, err := settled(t.Context(), o, patience, before, edge); got.Recorded != 2 || got.Requests != 10 || err != nil {
 		t.Errorf("got %+v, %v; want what there is, for the account to compare", got, err)
