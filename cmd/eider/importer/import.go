@@ -94,7 +94,7 @@ func (i *importing) block(ctx context.Context, b *block) error {
 			return err
 		}
 	}
-	i.r.progress.lines.Add(uint64(len(b.lines)))
+	i.r.reading.lines.Add(uint64(len(b.lines)))
 	return nil
 }
 

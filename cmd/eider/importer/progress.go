@@ -1,23 +1,14 @@
 package importer
 
 import (
-	"context"
-	"fmt"
-	"io"
-	"strings"
 	"sync/atomic"
-	"time"
+
+	"github.com/eider-analytics/eider/cmd/internal/progress"
 )
 
-const barWidth = 32
-
-// progress draws a bar over itself on a terminal, and writes a line every few
-// seconds elsewhere.
-type progress struct {
-	w        io.Writer
-	terminal bool
-	total    int64 // bytes of all logs; 0 = not known
-	began    time.Time
+// reading is how far a run has read its logs.
+type reading struct {
+	total int64 // bytes of all logs; 0 = not known
 
 	what  atomic.Pointer[string]
 	bytes atomic.Int64 // of logs that are done
@@ -25,58 +16,22 @@ type progress struct {
 	lines atomic.Uint64
 }
 
-// watch runs until ctx ends.
-func (p *progress) watch(ctx context.Context) {
-	every := 5 * time.Second
-	if p.terminal {
-		every = 100 * time.Millisecond
+// turn is the turn of a log: what is done with it, and where it is read.
+func (r *reading) turn(what string, src *source) {
+	if before := r.now.Swap(src); before != nil {
+		r.bytes.Add(before.read.Load())
 	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			if p.terminal {
-				_, _ = fmt.Fprint(p.w, "\r\x1b[K")
-			}
-			return
-		case <-tick.C:
-			p.show()
-		}
-	}
+	r.what.Store(&what)
 }
 
-func (p *progress) show() {
-	read := p.bytes.Load()
-	if s := p.now.Load(); s != nil {
+func (r *reading) state() progress.State {
+	read := r.bytes.Load()
+	if s := r.now.Load(); s != nil {
 		read += s.read.Load()
 	}
-	text := p.text(read, p.lines.Load(), time.Since(p.began))
-	if p.terminal {
-		_, _ = fmt.Fprintf(p.w, "\r%s\x1b[K", text)
-		return
+	state := progress.State{Share: progress.Share(uint64(read), uint64(r.total)), Count: r.lines.Load(), Of: "lines"}
+	if what := r.what.Load(); what != nil {
+		state.Doing = *what
 	}
-	_, _ = fmt.Fprintln(p.w, text)
-}
-
-// text is the state after so many bytes and lines.
-func (p *progress) text(read int64, lines uint64, took time.Duration) string {
-	rate := 0.0
-	if took > 0 {
-		rate = float64(lines) / took.Seconds()
-	}
-	what := ""
-	if s := p.what.Load(); s != nil {
-		what = *s + "  "
-	}
-	if p.total == 0 {
-		return fmt.Sprintf("%s%d lines, %.0f/s", what, lines, rate)
-	}
-	share := min(float64(read)/float64(p.total), 1)
-	bar := ""
-	if p.terminal {
-		full := int(share * barWidth)
-		bar = "[" + strings.Repeat("#", full) + strings.Repeat("-", barWidth-full) + "] "
-	}
-	return fmt.Sprintf("%s%s%3.0f %%  %d lines, %.0f/s", what, bar, share*100, lines, rate)
+	return state
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/importjob"
+	"github.com/eider-analytics/eider/cmd/internal/progress"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/enrich"
 )
@@ -45,7 +46,7 @@ type run struct {
 	enricher *enrich.Enricher
 	job      *importjob.Job
 	account  *Account
-	progress *progress
+	reading  reading
 	began    time.Time
 }
 
@@ -100,22 +101,19 @@ func (r *run) open() error {
 
 // watch shows progress until the returned function is called.
 func (r *run) watch(ctx context.Context, paths []string, w io.Writer) (stop func()) {
-	r.progress = &progress{w: w, terminal: r.Terminal, began: r.began}
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			r.progress.total = 0
+			r.reading.total = 0
 			break // standard input, or said when it is its turn
 		}
-		r.progress.total += info.Size()
+		r.reading.total += info.Size()
 	}
 	if !r.Overlap {
-		r.progress.total *= 2 // each is read once more before
+		r.reading.total *= 2 // each is read once more before
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() { defer close(done); r.progress.watch(ctx) }()
-	return func() { cancel(); <-done }
+	d := progress.Display{W: w, Terminal: r.Terminal, Began: r.began, State: r.reading.state}
+	return d.Show(ctx)
 }
 
 // prepare finds out how far each log has come and, before anything of any of
@@ -189,7 +187,7 @@ func (r *run) check(ctx context.Context, l *log, taken liveDays) error {
 		return err
 	}
 	defer func() { _ = src.close() }()
-	r.turn("checking", src)
+	r.reading.turn("checking", src)
 	_, err = scan(ctx, src, r.notation, src.packed || r.Finish, func(b *block) error {
 		for i := range b.lines {
 			if !b.lines[i].ok || b.first+uint64(i) < lineAt(l.mark.Expected) {
@@ -210,7 +208,7 @@ func (r *run) check(ctx context.Context, l *log, taken liveDays) error {
 				taken[s.Name][day] = true
 			}
 		}
-		r.progress.lines.Add(uint64(len(b.lines)))
+		r.reading.lines.Add(uint64(len(b.lines)))
 		return nil
 	})
 	var damaged *readError
@@ -238,14 +236,6 @@ func (t liveDays) refuse() error {
 		"Cut the log before them, or add --overlap if it holds other requests than those", strings.Join(says, "; "))
 }
 
-// turn shows what is read now.
-func (r *run) turn(what string, src *source) {
-	if before := r.progress.now.Swap(src); before != nil {
-		r.progress.bytes.Add(before.read.Load())
-	}
-	r.progress.what.Store(&what)
-}
-
 // one imports one log.
 func (r *run) one(ctx context.Context, l *log) error {
 	src, err := openSource(l.path)
@@ -261,7 +251,7 @@ func (r *run) one(ctx context.Context, l *log) error {
 	if l.mark.Edge.IsZero() {
 		return nil // without a line
 	}
-	r.turn("importing", src)
+	r.reading.turn("importing", src)
 	if !r.DryRun {
 		r.conn.name = "import: " + filepath.Base(l.path)
 		if err := r.conn.hello(ctx, &l.mark); err != nil {

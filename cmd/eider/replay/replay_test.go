@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eider-analytics/eider/cmd/internal/progress"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/accesslog"
 )
@@ -372,14 +373,15 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-func TestProgressLines(t *testing.T) {
-	p := &progress{terminal: true, total: 200}
-	if got := p.line(50, 2*time.Second); got != "[########------------------------]  25 %  50 of 200 requests, 25/s" {
-		t.Error(got)
+func TestProgress(t *testing.T) {
+	s := &sender{}
+	s.answered.Add(40)
+	s.failed.Add(10)
+	if got, want := s.state(200), (progress.State{Share: 0.25, Count: 50, Of: "of 200 requests"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
-	p = &progress{}
-	if got := p.line(50, 2*time.Second); got != "50 requests, 25/s" {
-		t.Error(got)
+	if got, want := s.state(0), (progress.State{Share: -1, Count: 50, Of: "requests"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/eider-analytics/eider/cmd/internal/progress"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/accesslog"
 )
@@ -73,16 +74,13 @@ func (p *proxy) replay(ctx context.Context, o *Options, log *accesslog.Parser, t
 	p.registered(ctx, o.Site)
 
 	s := newSender(o, p.base)
-	shown := make(chan struct{})
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		defer close(shown)
-		bar := &progress{w: w, terminal: o.Terminal, total: total, began: time.Now()}
-		bar.watch(watching, s.progress)
-	}()
+	d := progress.Display{
+		W: w, Terminal: o.Terminal, Stays: true, Began: time.Now(),
+		State: func() progress.State { return s.state(total) },
+	}
+	stopShowing := d.Show(context.WithoutCancel(ctx))
 	sent, sendErr := s.run(ctx, log, o.Limit)
-	stopWatching()
-	<-shown
+	stopShowing()
 
 	// The books are closed for what was sent, also after an interruption.
 	ctx = context.WithoutCancel(ctx)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/eider-analytics/eider/cmd/internal/progress"
 	"github.com/eider-analytics/eider/shared/accesslog"
 )
 
@@ -167,5 +168,11 @@ func (s *sender) fail(counter *atomic.Uint64, err error) {
 	}
 }
 
-// progress is the number of requests that are done with.
-func (s *sender) progress() uint64 { return s.answered.Load() + s.failed.Load() }
+// state is how many requests are done with, of a total; 0 = it is not known.
+func (s *sender) state(total uint64) progress.State {
+	done, of := s.answered.Load()+s.failed.Load(), "requests"
+	if total > 0 {
+		of = fmt.Sprintf("of %d requests", total)
+	}
+	return progress.State{Share: progress.Share(done, total), Count: done, Of: of}
+}
