@@ -139,6 +139,10 @@ func TestFlatten(t *testing.T) {
 		{`{"a":1,"a":2}`, `a=2:2`, 0},
 		{`{"":1}`, ``, 1},
 		{`{"url":"https://user:pw@x.example/a?token=SECRET#part","v":"what? no link"}`, `url=https://x.example/a:1 v=what? no link:1`, 0},
+		{
+			`{"l":["https://user:pw@x.example/a?token=SECRET#part", [{"to":"//y.example/b?SECRET","\u0022":"a\"?b"}] ]}`,
+			`l=["https://x.example/a", [{"to":"//y.example/b","\u0022":"a\"?b"}] ]:5`, 0,
+		},
 		{deep, ``, 1},
 		{`{"long":"` + strings.Repeat("x", 600) + `"}`, `long=` + strings.Repeat("x", 500) + `:1`, 1},
 	} {

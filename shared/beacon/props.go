@@ -1,6 +1,7 @@
 package beacon
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ func (l *propList) add(key string, v value) {
 	case 't', 'f':
 		p.Value, p.Type = string(v), shared.PropBool
 	case '[':
-		p.Value, p.Type = string(v), shared.PropArray
+		p.Value, p.Type = stripURLs(v), shared.PropArray
 	default:
 		p.Value, p.Type = string(v), shared.PropNumber
 	}
@@ -104,6 +105,33 @@ func isDate(s string) bool {
 		}
 	}
 	return false
+}
+
+// stripURLs does to the texts in an array, however deep, what stripURL does to
+// one. The array stays as it is written, but for these.
+func stripURLs(v value) string {
+	var b strings.Builder
+	done := 0
+	for at := 0; at < len(v); {
+		if v[at] != '"' {
+			at++
+			continue
+		}
+		end := endOf(v, at)
+		text := v[at:end].text()
+		if clean := stripURL(text); clean != text {
+			quoted, _ := json.Marshal(clean) // of a text: never fails
+			b.WriteString(string(v[done:at]))
+			b.Write(quoted)
+			done = end
+		}
+		at = end
+	}
+	if done == 0 {
+		return string(v)
+	}
+	b.WriteString(string(v[done:]))
+	return b.String()
 }
 
 // stripURL takes user, query and fragment out of a value that is a link:

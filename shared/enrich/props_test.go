@@ -51,10 +51,32 @@ func TestPropertiesThatArePaths(t *testing.T) {
 	}
 }
 
+// TestPathsInArrays: a list of what was clicked is many of them.
+func TestPathsInArrays(t *testing.T) {
+	long := `["/` + strings.Repeat("a/", 245) + "4711"
+	for _, c := range []struct{ value, want string }{
+		{`["/orders/4711", "/b","https://a.example/users/joe@example.com"]`, `["/orders/[redacted]", "/b","https://a.example/users/[email]"]`},
+		{`[{"href":"\/orders\/4711"},[["/4711"]],4711,"4711"]`, `[{"href":"/orders/[redacted]"},[["/[redacted]"]],4711,"4711"]`},
+		{`["/reset?token=SECRET#x"]`, `["/reset"]`},
+		{`["a","b\"/4711",null]`, `["a","b\"/4711",null]`}, // no path
+		{long, long[:len(long)-4]},                         // cut within a number
+		{`["/a/47`, `["/a/`},
+		{`["a","`, `["a","`},
+	} {
+		e, _, _ := known(t, shared.Privacy{Redact: []string{`\d{4}`}}, "UTC")
+		dst := shared.Event{Site: "example.com", Props: []shared.Prop{{Key: "p", Value: c.value, Type: shared.PropArray}}}
+		e.CleanProps(&dst, nil)
+		if got := dst.Props[0].Value; got != c.want {
+			t.Errorf("%s: %s, want %s", c.value, got, c.want)
+		}
+	}
+}
+
 func FuzzCleanProps(f *testing.F) {
 	f.Add("https://example.com/4711/%zz?a=b#c")
 	f.Add("//x/\xff")
 	f.Add("/%2F%00")
+	f.Add(`["/4711",{"a":"//x/\u0034711"},"/4`)
 	e, _, _ := known(f, shared.Privacy{Redact: []string{`\d+`, "x*"}}, "UTC")
 	f.Fuzz(func(t *testing.T, value string) {
 		value = shared.Cut(value, shared.MaxPropValue)
@@ -67,6 +89,11 @@ func FuzzCleanProps(f *testing.F) {
 		got := dst.Props[0].Value
 		if after := dst.Check(); after != before {
 			t.Fatalf("%q became %q: %s", value, got, after)
+		}
+		list := shared.Event{Site: "example.com", Props: []shared.Prop{{Key: "p", Value: value, Type: shared.PropArray}}}
+		e.CleanProps(&list, nil)
+		if got := list.Props[0].Value; shared.Cut(got, shared.MaxPropValue) != got {
+			t.Fatalf("%q became %q", value, got)
 		}
 		if at := pathIn(got); at >= 0 && strings.ContainsAny(unescape(got[at:]), "0123456789") {
 			t.Fatalf("%q became %q", value, got)
