@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/upstream"
 )
 
 // Pace of the questions.
@@ -84,44 +84,24 @@ type Status struct {
 // NewClient prepares a client and takes the sites of the last run from the
 // file, if the holder has none yet. Nothing is asked before Run.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	base, err := url.Parse(cfg.URL)
+	base, err := upstream.Address(cfg.URL)
 	if err != nil {
-		return nil, errors.New("aggregator address: not a URL")
-	}
-	if (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.RawQuery != "" || base.Fragment != "" {
-		return nil, errors.New("aggregator address: it must look like https://host:port")
+		return nil, err
 	}
 	if cfg.Token == "" {
-		return nil, errors.New("no edge token: set EIDER_EDGE_TOKEN to the aggregator's")
+		return nil, upstream.ErrNoToken
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = upstream.Transport(requestTime)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	c := &Client{cfg: cfg, log: cfg.Logger, client: newHTTPClient(cfg.Transport), target: base.JoinPath(shared.PathEdge).String(), soon: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, log: cfg.Logger, client: upstream.Client(cfg.Transport), target: base.JoinPath(shared.PathEdge).String(), soon: make(chan struct{}, 1)}
 	if cfg.File != "" {
 		c.restore()
 	}
 	return c, nil
-}
-
-// newHTTPClient follows no redirects: a token goes to the origin that was
-// configured and nowhere else.
-func newHTTPClient(transport http.RoundTripper) *http.Client {
-	if transport == nil {
-		transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   1,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ResponseHeaderTimeout: requestTime,
-		}
-	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // AskSoon lets the next question be asked at once: there may be news.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,27 +22,6 @@ const maxAnswer = 8 << 20
 // processStart is what the monotonic reading in the request headers counts
 // from.
 var processStart = time.Now()
-
-// newClient is a client that does not follow redirects: a token goes to the
-// origin that was configured and nowhere else.
-func newClient(transport http.RoundTripper) *http.Client {
-	if transport == nil {
-		transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   1,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ResponseHeaderTimeout: requestTime,
-			DisableCompression:    true, // batches are compressed, answers are short
-		}
-	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
 
 // requestBody is what a request carries, and how long it is.
 type requestBody struct {

@@ -2,7 +2,6 @@ package ship
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/batch"
+	"github.com/eider-analytics/eider/shared/upstream"
 )
 
 // Source is what the shipper needs of the edge's queue.
@@ -96,15 +96,17 @@ type Shipper struct {
 
 // New prepares a shipper; nothing is sent before Run.
 func New(cfg Config, src Source) (*Shipper, error) {
-	base, err := url.Parse(cfg.URL)
+	base, err := upstream.Address(cfg.URL)
 	if err != nil {
-		return nil, fmt.Errorf("aggregator address: %w", err)
-	}
-	if (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("aggregator address %q: it must look like https://host:port", cfg.URL)
+		return nil, err
 	}
 	if cfg.Token == "" {
-		return nil, errors.New("no edge token: set EIDER_EDGE_TOKEN to the aggregator's")
+		return nil, upstream.ErrNoToken
+	}
+	if cfg.Transport == nil {
+		own := upstream.Transport(requestTime)
+		own.DisableCompression = true // batches are compressed, answers are short
+		cfg.Transport = own
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
@@ -116,7 +118,7 @@ func New(cfg Config, src Source) (*Shipper, error) {
 		cfg:    cfg,
 		src:    src,
 		log:    cfg.Logger,
-		client: newClient(cfg.Transport),
+		client: upstream.Client(cfg.Transport),
 		base:   base,
 		ahead:  newReader(src),
 

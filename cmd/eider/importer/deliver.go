@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/upstream"
 )
 
 // connection is the way to the aggregator.
@@ -29,10 +30,7 @@ type connection struct {
 func newConnection(s *settings) *connection {
 	return &connection{
 		base: s.base, token: s.Token, version: s.Version, boot: shared.NewEpoch(), began: time.Now(),
-		client: &http.Client{
-			Transport:     s.Transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		client: upstream.Client(s.Transport),
 	}
 }
 
