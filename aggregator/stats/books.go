@@ -12,9 +12,12 @@ import (
 type Books struct {
 	// Requests at the edges, as they report them once a minute; null where none
 	// did. Results sum to them.
-	Requests  *int64           `json:"requests"`
-	Results   map[string]int64 `json:"results"`
-	Pageviews PageviewBooks    `json:"pageviews"`
+	Requests *int64           `json:"requests"`
+	Results  map[string]int64 `json:"results"`
+	// Events are the rows that proxies and imports recorded, of whatever kind;
+	// what they report of their requests is aside.
+	Events    int64         `json:"events"`
+	Pageviews PageviewBooks `json:"pageviews"`
 }
 
 // PageviewBooks close: people = recorded + activated + script_only + cached -
@@ -51,6 +54,9 @@ func (e *Engine) makeBooks(ctx context.Context, files []lake.File, q Query) (*Bo
 		return nil, err
 	}
 	list := within(files, q.SiteID, q.Range.From, q.Range.To)
+	if err := e.run(ctx, list, q.SiteID, compileEvents(q), func(scan func(...any) error) error { return scan(&b.Events) }); err != nil {
+		return nil, err
+	}
 	if facts := factsOf(list); facts.Requests == 0 {
 		return b, nil
 	}
@@ -77,6 +83,16 @@ func compileBooks(q Query) statement {
 	}
 	s.text = "SELECT " + of("recorded") + of("activated") + of("script_only") + of("cached") +
 		"count(*) FILTER (reclassified), count(*) FILTER (" + peoples + ") FROM counted WHERE kind = 'pageview' AND " + window(b, s.from, s.to)
+	s.args = b.args
+	return s
+}
+
+// compileEvents counts rows as they lie there: one that is lost, or there twice,
+// shows.
+func compileEvents(q Query) statement {
+	b := &builder{}
+	s := statement{from: q.Range.From, to: q.Range.To, raw: true}
+	s.text = "SELECT count(*) FROM events WHERE NOT (kind = 'completion' AND name = 'requests') AND " + ofProxy + " AND " + window(b, s.from, s.to)
 	s.args = b.args
 	return s
 }

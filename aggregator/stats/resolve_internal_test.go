@@ -632,10 +632,14 @@ func TestProvedOverADayThatWasLeftOut(t *testing.T) {
 func checkBooks(t *testing.T, name string, e *Engine, files []lake.File, r Range, events []shared.Event, outcomes map[rowKey]outcome) {
 	t.Helper()
 	var want PageviewBooks
+	var rows int64 // of proxies, whatever comes of them
 	visitors := map[uint64]bool{}
 	for i := range events {
 		o, counts := outcomes[keyOfEvent(&events[i])]
 		at := events[i].Time
+		if from := events[i].Origin; (from == shared.OriginEdge || from == shared.OriginImport) && events[i].Name != shared.CompletionRequests && at >= r.From && at < r.To {
+			rows++
+		}
 		if !counts || at < r.From || at >= r.To || events[i].Verdict == shared.VerdictBot {
 			continue
 		}
@@ -662,6 +666,9 @@ func checkBooks(t *testing.T, name string, e *Engine, files []lake.File, r Range
 	got := books.Pageviews
 	if got != want || got.People != got.Recorded+got.Activated+got.ScriptOnly+got.Cached-got.Reclassified {
 		t.Fatalf("%s: books %+v, want %+v", name, got, want)
+	}
+	if books.Events != rows {
+		t.Fatalf("%s: %d events, want %d", name, books.Events, rows)
 	}
 	main, err := e.Main(t.Context(), files, q)
 	if err != nil {

@@ -23,6 +23,9 @@ type Account struct {
 	// said of an earlier one, and the sums of requests. Evidence are those of
 	// them that prove a reader.
 	Completions, Evidence uint64
+	// Events are those that the aggregator is to have: of requests, and
+	// completions but for the sums.
+	Events uint64
 
 	// Events, by the module's own count.
 	Captured, Stored, Dropped, Rejected, Lost, Queued uint64
@@ -42,7 +45,7 @@ func newAccount(site string, sent Sent, edge edgeBooks) Account {
 	return Account{
 		Site: site, Sent: sent, Results: edge.Results, Captured: edge.Captured, Stored: edge.Stored,
 		Dropped: edge.Dropped, Rejected: edge.Rejected, Lost: edge.Lost, Queued: edge.Queued, Completions: edge.Completions,
-		Evidence: edge.Evidence,
+		Evidence: edge.Evidence, Events: edge.events(),
 	}
 }
 
@@ -91,6 +94,9 @@ func (a *Account) openBooks() (open []string) {
 	want, missing := int64(a.Results[shared.ResultPageview]), int64(a.missing())
 	if b.Recorded > want || b.Recorded+missing < want {
 		add("the module counted %d page views, the aggregator answers %d", want, b.Recorded)
+	}
+	if want := int64(a.Events); b.Events > want || b.Events+missing < want {
+		add("the module recorded %d events, the aggregator has %d", want, b.Events)
 	}
 	if sum := b.Recorded + b.Activated + b.ScriptOnly + b.Cached - b.Reclassified; b.People != sum {
 		add("the aggregator answers %d page views of people, but they are made of %d", b.People, sum)
@@ -168,6 +174,7 @@ func (a *Account) printBooks(w io.Writer) {
 	b := &a.Books
 	_, _ = fmt.Fprintln(w, "\nThe aggregator's books")
 	line("requests", int64(b.Requests))
+	line("events", b.Events)
 	line("page views recorded", b.Recorded)
 	for _, part := range []struct {
 		name string

@@ -38,6 +38,7 @@ func siteID(ctx context.Context, aggregator, site string) (string, error) {
 type Books struct {
 	Requests uint64                   `json:"requests"` // null, which is 0 here: no edge has told any
 	Results  map[shared.Result]uint64 `json:"results"`
+	Events   int64                    `json:"events"` // rows, but for the sums of requests
 	Views    `json:"pageviews"`
 }
 
@@ -57,7 +58,7 @@ type Views struct {
 // is learnt of a visitor's day holds for its earlier views, too.
 func (b Books) since(before Books) Books {
 	return Books{
-		Requests: b.Requests - before.Requests, Results: resultsSince(b.Results, before.Results),
+		Requests: b.Requests - before.Requests, Results: resultsSince(b.Results, before.Results), Events: b.Events - before.Events,
 		Views: Views{
 			Recorded: b.Recorded - before.Recorded, Activated: b.Activated - before.Activated, ScriptOnly: b.ScriptOnly - before.ScriptOnly,
 			Cached: b.Cached - before.Cached, Reclassified: b.Reclassified - before.Reclassified, People: b.People - before.People,

@@ -21,6 +21,7 @@ type edgeBooks struct {
 	Results     map[shared.Result]uint64 // requests of the site
 	Completions uint64                   // events of the site that have no request of their own
 	Evidence    uint64                   // those of them that prove a reader
+	Sums        uint64                   // those of them that add requests up
 	// Of all sites of the edge.
 	Captured, Stored, Dropped, Rejected, Lost uint64
 	Queued                                    uint64
@@ -32,6 +33,7 @@ type edgeBooks struct {
 func (b edgeBooks) since(before edgeBooks) edgeBooks {
 	return edgeBooks{
 		Results: resultsSince(b.Results, before.Results), Queued: b.Queued, Completions: b.Completions - before.Completions, Evidence: b.Evidence - before.Evidence,
+		Sums:     b.Sums - before.Sums,
 		Captured: b.Captured - before.Captured, Stored: b.Stored - before.Stored, Dropped: b.Dropped - before.Dropped,
 		Rejected: b.Rejected - before.Rejected, Lost: b.Lost - before.Lost,
 	}
@@ -54,6 +56,10 @@ func (b edgeBooks) recorded() (n uint64) {
 	}
 	return n
 }
+
+// events is the number of events that the aggregator is to have of the site. How
+// many sums of requests there will be is not known before Caddy stops.
+func (b edgeBooks) events() uint64 { return b.recorded() + b.Completions - b.Sums }
 
 const (
 	metricRequests = "eider_edge_requests_total"
@@ -90,8 +96,11 @@ func readEdge(ctx context.Context, admin, site string) (edgeBooks, error) {
 	for _, m := range families[metricComplete].GetMetric() {
 		if label(m, "site") == site {
 			b.Completions += number(m)
-			if label(m, "completion") == shared.CompletionEvidence {
+			switch label(m, "completion") {
+			case shared.CompletionEvidence:
 				b.Evidence += number(m)
+			case shared.CompletionRequests:
+				b.Sums += number(m)
 			}
 		}
 	}

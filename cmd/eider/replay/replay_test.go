@@ -285,6 +285,10 @@ func TestEdgeBooks(t *testing.T) {
 eider_edge_requests_total{site="site.example",result="pageview"} 12
 eider_edge_requests_total{site="site.example",result="asset"} 30
 eider_edge_requests_total{site="other.example",result="pageview"} 99
+# TYPE eider_edge_completions_total counter
+eider_edge_completions_total{site="site.example",completion="evidence"} 4
+eider_edge_completions_total{site="site.example",completion="requests"} 3
+eider_edge_completions_total{site="other.example",completion="evidence"} 9
 # TYPE eider_edge_events_total counter
 eider_edge_events_total{state="captured"} 15
 eider_edge_events_total{state="stored"} 10
@@ -298,13 +302,13 @@ eider_edge_queued_events 3
 		}
 	}))
 	defer server.Close()
-	before := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 2}, Captured: 2, Stored: 2}
+	before := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 2}, Captured: 2, Stored: 2, Completions: 2, Sums: 1}
 	now, err := readEdge(t.Context(), server.URL, "site.example")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := now.since(before)
-	if got.Results[shared.ResultPageview] != 10 || got.requests() != 40 || got.recorded() != 10 ||
+	if got.Results[shared.ResultPageview] != 10 || got.requests() != 40 || got.recorded() != 10 || got.Completions != 5 || got.events() != 13 ||
 		got.Captured != 13 || got.Stored != 8 || got.Dropped != 2 || got.Queued != 3 {
 		t.Errorf("%+v", got)
 	}
@@ -320,16 +324,23 @@ func TestAccount(t *testing.T) {
 			return map[shared.Result]uint64{shared.ResultPageview: 4, shared.ResultBot: 2, shared.ResultAsset: 4}
 		}
 		return Account{
-			Site: "site.example", Sent: Sent{Answered: 10}, Captured: 6, Stored: 6, Results: results(), Earlier: map[shared.Result]uint64{shared.ResultFeed: 1},
-			Books: Books{Requests: 10, Results: results(), Views: Views{Recorded: 4, Activated: 3, ScriptOnly: 2, Cached: 2, Reclassified: 1, People: 10}},
+			Site: "site.example", Sent: Sent{Answered: 10}, Captured: 6, Stored: 6, Events: 6, Results: results(), Earlier: map[shared.Result]uint64{shared.ResultFeed: 1},
+			Books: Books{Requests: 10, Results: results(), Events: 6, Views: Views{Recorded: 4, Activated: 3, ScriptOnly: 2, Cached: 2, Reclassified: 1, People: 10}},
 		}
 	}
 	for name, tc := range map[string]struct {
 		change func(*Account)
 		open   string
 	}{
-		"all is well":       {func(*Account) {}, ""},
-		"a drop is counted": {func(a *Account) { a.Stored, a.Dropped, a.Books.Recorded, a.Books.People = 5, 1, 3, 9 }, ""},
+		"all is well": {func(*Account) {}, ""},
+		"a drop is counted": {func(a *Account) {
+			a.Stored, a.Dropped, a.Books.Events, a.Books.Recorded, a.Books.People = 5, 1, 5, 3, 9
+		}, ""},
+		"a bot too few": {func(a *Account) { a.Books.Events-- }, "recorded 6 events, the aggregator has 5"},
+		"a bot twice":   {func(a *Account) { a.Books.Events++ }, "recorded 6 events, the aggregator has 7"},
+		"a drop, and a bot too few": {
+			func(a *Account) { a.Stored, a.Dropped, a.Books.Events = 5, 1, 4 }, "recorded 6 events, the aggregator has 4",
+		},
 		"a result too few":  {func(a *Account) { a.Sent.Answered++ }, "11 requests were answered"},
 		"a result too many": {func(a *Account) { a.Sent.Answered-- }, "9 requests were answered"},
 		"not captured":      {func(a *Account) { a.Captured, a.Stored = 5, 5 }, "6 requests are to be recorded, and 0 completions"},
@@ -393,13 +404,13 @@ func TestSilentAggregatorIsUnknown(t *testing.T) {
 			_, _ = w.Write([]byte(`[{"site_id":"s","domains":["Site.example"]}]`))
 			return
 		}
-		_, _ = fmt.Fprintf(w, `{"requests":%d,"results":{"asset":%d},"pageviews":{"recorded":%d,"people":%d}}`, assets, assets, views, views)
+		_, _ = fmt.Fprintf(w, `{"requests":%d,"results":{"asset":%d},"events":%d,"pageviews":{"recorded":%d,"people":%d}}`, assets, assets, views, views, views)
 	}))
 	defer server.Close()
 	o := options()
 	o.Aggregator = server.URL
 	const patience = 300 * time.Millisecond
-	before := Books{Requests: 10, Results: map[shared.Result]uint64{shared.ResultAsset: 10}, Views: Views{Recorded: 5, People: 5}}
+	before := Books{Requests: 10, Results: map[shared.Result]uint64{shared.ResultAsset: 10}, Events: 5, Views: Views{Recorded: 5, People: 5}}
 	edge := edgeBooks{Results: map[shared.Result]uint64{shared.ResultPageview: 9, shared.ResultAsset: 11}}
 	if got, err := settled(t.Context(), o, patience, before, edge); got.Recorded != 2 || got.Requests != 10 || err != nil {
 		t.Errorf("got %+v, %v; want what there is, for the account to compare", got, err)
@@ -408,6 +419,11 @@ func TestSilentAggregatorIsUnknown(t *testing.T) {
 	delete(edge.Results, shared.ResultPageview)
 	if got, err := settled(t.Context(), o, patience, before, edge); got.Recorded != 9 || got.People != 9 || got.Results[shared.ResultAsset] != 11 || err != nil {
 		t.Errorf("got %+v, %v; want 9 views and 11 requests", got, err)
+	}
+	edge.Completions = 10
+	began := time.Now()
+	if got, err := settled(t.Context(), o, patience, before, edge); got.Events != 9 || err != nil || time.Since(began) < patience {
+		t.Errorf("got %+v, %v; want 9 events after having waited for 10", got, err)
 	}
 	server.Close()
 	if got, err := settled(t.Context(), o, patience, before, edge); err == nil {

@@ -173,7 +173,7 @@ func (p *proxy) patience(o *Options) time.Duration {
 	return o.Patience
 }
 
-// settled waits until the aggregator answers with as many page views and
+// settled waits until the aggregator answers with as many page views, events and
 // requests as were counted, less what is known not to be there, or patience
 // ends. It is an error if there was no answer at all.
 func settled(ctx context.Context, o *Options, patience time.Duration, before Books, edge edgeBooks) (Books, error) {
@@ -189,7 +189,7 @@ func settled(ctx context.Context, o *Options, patience time.Duration, before Boo
 			return false, err
 		}
 		books, answered = now.since(before), true
-		return books.Recorded+missing >= want && books.has(edge.Results), nil
+		return books.Recorded+missing >= want && books.Events+missing >= int64(edge.events()) && books.has(edge.Results), nil
 	})
 	if answered && errors.Is(err, context.DeadlineExceeded) {
 		err = nil // the account compares
