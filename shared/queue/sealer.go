@@ -96,9 +96,21 @@ func (s *sealer) wake() {
 	}
 }
 
-// fresh returns an empty batch that is due so long after a time. s.mu is held.
-func (s *sealer) fresh(now, since time.Time, after time.Duration) *openBatch {
-	b := &openBatch{base: now.UnixMicro(), due: since.Add(after)}
+// refusal says why nobody who waits is taken for now, nil where they are. s.mu
+// is held.
+func (s *sealer) refusal() error {
+	switch {
+	case s.closed:
+		return ErrClosed
+	case len(s.pending) >= maxPending:
+		return ErrBusy
+	}
+	return nil
+}
+
+// fresh returns an empty batch that is due at that time. s.mu is held.
+func (s *sealer) fresh(due time.Time) *openBatch {
+	b := &openBatch{base: time.Now().UnixMicro(), due: due}
 	if n := len(s.free); n > 0 {
 		b.raw, s.free = s.free[n-1][:0], s.free[:n-1]
 	} else {
@@ -122,8 +134,7 @@ func (q *Queue) Add(e *shared.Event) {
 		return
 	}
 	if s.open == nil {
-		now := time.Now()
-		s.open = s.fresh(now, now, q.cfg.SealAge)
+		s.open = s.fresh(time.Now().Add(q.cfg.SealAge))
 		s.wake()
 	}
 	b := s.open
@@ -145,17 +156,13 @@ func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 	s := &q.batches
 	var parts []*openBatch
 	s.mu.Lock()
-	if s.closed || len(s.pending) >= maxPending {
-		err := ErrBusy
-		if s.closed {
-			err = ErrClosed
-		}
+	if err := s.refusal(); err != nil {
 		s.mu.Unlock()
 		return err
 	}
 	for i := range events {
 		if s.waited == nil {
-			s.waited = s.fresh(time.Now(), s.last, waitGroup)
+			s.waited = s.fresh(s.last.Add(waitGroup))
 			s.waited.done = make(chan struct{})
 		}
 		b := s.waited
@@ -191,16 +198,11 @@ func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 func (q *Queue) AddWhole(events []shared.Event, before func(first uint64)) error {
 	s := &q.batches
 	s.mu.Lock()
-	if s.closed {
+	if err := s.refusal(); err != nil {
 		s.mu.Unlock()
-		return ErrClosed
+		return err
 	}
-	if len(s.pending) >= maxPending {
-		s.mu.Unlock()
-		return ErrBusy
-	}
-	now := time.Now()
-	b := s.fresh(now, now, 0)
+	b := s.fresh(time.Now())
 	b.done, b.before = make(chan struct{}), before
 	for i := range events {
 		b.raw = shared.AppendEvent(b.raw, &events[i], b.base)
