@@ -26,7 +26,7 @@ type killedLog struct {
 
 var errKilled = errors.New("killed")
 
-func (l *killedLog) AddWhole(events []shared.Event, before func(uint64)) error {
+func (l *killedLog) AddWhole(events []shared.Event, before func(uint64, [batch.SumSize]byte) error) error {
 	read := func() {
 		var err error
 		if l.survived, err = os.ReadFile(l.marks); err != nil {
@@ -34,9 +34,9 @@ func (l *killedLog) AddWhole(events []shared.Event, before func(uint64)) error {
 		}
 	}
 	if !l.write {
-		before(l.NextSeq())
+		err := before(l.NextSeq(), [batch.SumSize]byte{1})
 		read()
-		return errKilled
+		return errors.Join(err, errKilled)
 	}
 	err := l.Queue.AddWhole(events, before)
 	read()
@@ -74,6 +74,7 @@ func TestKilledAroundTheWriteOfABatch(t *testing.T) {
 			if err := os.WriteFile(marks, log.survived, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			s.stored() // waits until all of it is durable, as what an opened queue has is
 
 			next, err := NewServer(Config{Log: s.queue, Marks: marks})
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/batch"
 )
 
 // marksFile keeps the marks through the end of the process: written in place
@@ -15,8 +16,8 @@ import (
 //
 // Layout: two slots of [slotSize] bytes, used in turn; each a CRC-32 of what
 // follows, a counter, the number of marks and, for each, epoch, expected
-// sequence and the counts of drops. At its end stands what was being written
-// then, see [intent].
+// sequence and the counts of drops. Behind those stands for each, in the same
+// order, what is open of it, see [intent].
 type marksFile struct {
 	f    *os.File
 	turn uint64
@@ -24,10 +25,13 @@ type marksFile struct {
 
 const (
 	markSize = 8 + 8 + 8*int(shared.NumDropReasons)
+	openSize = 8 + 8 + batch.SumSize
 	slotHead = 4 + 8 + 4
 	slotSize = 8 << 10
-	intentAt = slotSize - 3*8
+	openAt   = slotHead + maxLives*markSize
 )
+
+var _ [slotSize - openAt - maxLives*openSize]byte // it fits
 
 func openMarks(path string, s *Server) (*marksFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -49,14 +53,14 @@ func openMarks(path string, s *Server) (*marksFile, error) {
 	}
 	if newest != nil {
 		s.decode(newest)
-		m.put(s, intent{}) // decided, before the sequence is given to others
 	}
 	return m, nil
 }
 
 func (s *Server) decode(slot []byte) {
 	n := min(int(binary.LittleEndian.Uint32(slot[12:])), maxLives)
-	for b := slot[slotHead:]; n > 0; n, b = n-1, b[markSize:] {
+	for i := range n {
+		b, o := slot[slotHead+i*markSize:], slot[openAt+i*openSize:]
 		epoch := shared.Epoch(binary.LittleEndian.Uint64(b))
 		if epoch == 0 {
 			continue
@@ -66,34 +70,30 @@ func (s *Server) decode(slot []byte) {
 		for r := range l.dropped {
 			l.dropped[r] = binary.LittleEndian.Uint64(b[16+8*r:])
 		}
-	}
-	b := slot[intentAt:]
-	i := intent{shared.Epoch(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}
-	if l := s.lives[i.epoch]; l != nil && s.cfg.Log.NextSeq() > i.first {
-		l.expected = max(l.expected, i.expected)
+		l.open = intent{
+			reaches: binary.LittleEndian.Uint64(o), first: binary.LittleEndian.Uint64(o[8:]), sum: [batch.SumSize]byte(o[16:]),
+		}
 	}
 }
 
 // put writes the marks. A volume that refuses it costs exactness after a kill
 // and nothing else.
-func (m *marksFile) put(s *Server, i intent) {
+func (m *marksFile) put(s *Server) {
 	m.turn++
 	var slot [slotSize]byte
 	binary.LittleEndian.PutUint64(slot[4:], m.turn)
 	binary.LittleEndian.PutUint32(slot[12:], uint32(len(s.order)))
-	b := slot[slotHead:]
-	for _, epoch := range s.order {
-		l := s.lives[epoch]
+	for i, epoch := range s.order {
+		b, o, l := slot[slotHead+i*markSize:], slot[openAt+i*openSize:], s.lives[epoch]
 		binary.LittleEndian.PutUint64(b, uint64(epoch))
 		binary.LittleEndian.PutUint64(b[8:], l.expected)
 		for r := range l.dropped {
 			binary.LittleEndian.PutUint64(b[16+8*r:], l.dropped[r])
 		}
-		b = b[markSize:]
+		binary.LittleEndian.PutUint64(o, l.open.reaches)
+		binary.LittleEndian.PutUint64(o[8:], l.open.first)
+		copy(o[16:], l.open.sum[:])
 	}
-	binary.LittleEndian.PutUint64(slot[intentAt:], uint64(i.epoch))
-	binary.LittleEndian.PutUint64(slot[intentAt+8:], i.expected)
-	binary.LittleEndian.PutUint64(slot[intentAt+16:], i.first)
 	binary.LittleEndian.PutUint32(slot[:], crc32.ChecksumIEEE(slot[4:]))
 	_, _ = m.f.WriteAt(slot[:], int64(m.turn%2)*slotSize)
 }

@@ -19,11 +19,12 @@ import (
 // Log is where events go: the collector's queue.
 type Log interface {
 	// AddWhole writes the events together or not at all, and says before it
-	// does which sequence the first of them will have.
-	AddWhole(events []shared.Event, before func(first uint64)) error
-	// NextSeq is the sequence that the next event gets. It never goes back
-	// behind what was written.
-	NextSeq() uint64
+	// does which sequence the first of them will have, and the checksum of
+	// what is written. Where before fails, nothing is written.
+	AddWhole(events []shared.Event, before func(first uint64, sum [batch.SumSize]byte) error) error
+	// Holds tells whether what was announced so is in the log and durable; an
+	// error means that this can't be said yet.
+	Holds(first uint64, sum [batch.SumSize]byte) (bool, error)
 	Capture(n uint64)
 	Discard(n uint64, r shared.DropReason)
 }
@@ -65,16 +66,19 @@ type Server struct {
 	file  *marksFile
 }
 
-// intent is what is being written: if the queue has given the sequence away,
-// the life's events before expected are in it. A zero epoch is none.
+// intent is a batch of which it is open whether the log has it: it is being
+// written, or its sync failed, or a process was killed. If the log holds it, the
+// life's events before reaches are in it. The zero intent is none.
 type intent struct {
-	epoch           shared.Epoch
-	expected, first uint64
+	reaches uint64
+	first   uint64 // sequence in the log
+	sum     [batch.SumSize]byte
 }
 
 // life is one proxy process.
 type life struct {
-	expected uint64
+	expected uint64 // the log has what is before
+	open     intent
 	dropped  [shared.NumDropReasons]uint64
 	sites    []shared.SiteHello
 }
@@ -90,6 +94,10 @@ func NewServer(cfg Config) (*Server, error) {
 		if s.file, err = openMarks(cfg.Marks, s); err != nil {
 			return nil, fmt.Errorf("hand-over marks: %w", err)
 		}
+		for _, l := range s.lives {
+			_ = s.settle(l) // what can't be said yet is asked again when the batch comes
+		}
+		s.note()
 	}
 	s.mux.HandleFunc("POST "+shared.PathHello, s.handle(s.hello))
 	s.mux.HandleFunc("POST "+shared.PathBatches, s.handle(s.batches))
@@ -257,6 +265,12 @@ func (s *Server) part(ack *shared.Ack, err error) (any, error) {
 func (s *Server) take(f *batch.Frame, ack *shared.Ack) error {
 	h := &f.Header
 	l := s.life(h.Epoch)
+	// A life has one open batch at most, and nothing of it is taken, or
+	// acknowledged, before that is decided.
+	changed := l.open != intent{}
+	if err := s.settle(l); err != nil {
+		return fmt.Errorf("an earlier batch is open: %w", err)
+	}
 	if h.FirstSeq > l.expected {
 		epoch := h.Epoch
 		return &refusal{status: http.StatusConflict, detail: shared.ErrorDetail{
@@ -269,29 +283,59 @@ func (s *Server) take(f *batch.Frame, ack *shared.Ack) error {
 		if err != nil {
 			return refuse(http.StatusBadRequest, "bad_batch", "a batch can't be read: %v", err)
 		}
-		if len(events) > 0 {
-			err := s.cfg.Log.AddWhole(events, func(first uint64) {
-				s.note(intent{epoch: h.Epoch, expected: h.LastSeq() + 1, first: first})
-			})
-			if err != nil {
-				s.note(intent{}) // another batch takes the sequence
-				return err
-			}
+		if err := s.write(l, h.LastSeq()+1, events); err != nil {
+			return err
 		}
-		l.expected = h.LastSeq() + 1
 		ack.Rejected = append(ack.Rejected, rejected...)
-		s.drops(l, &h.Counters)
-		s.note(intent{})
+		changed = true
+	}
+	if s.drops(l, &h.Counters) || changed {
+		s.note()
 	}
 	ack.Epoch, ack.AckedThrough, ack.Expected = h.Epoch, l.expected-1, l.expected
 	return nil
 }
 
-// note writes the marks, and what is about to be written to the log. s.mu is
-// held.
-func (s *Server) note(i intent) {
+// write writes the events with which a life comes to reaches. s.mu is held.
+func (s *Server) write(l *life, reaches uint64, events []shared.Event) error {
+	if len(events) > 0 {
+		err := s.cfg.Log.AddWhole(events, func(first uint64, sum [batch.SumSize]byte) error {
+			l.open = intent{reaches: reaches, first: first, sum: sum}
+			s.note()
+			return nil
+		})
+		if err != nil && s.settle(l) != nil {
+			return err // open: not to be written again before it is decided
+		}
+		if err != nil && l.expected < reaches {
+			s.note()
+			return err
+		}
+	}
+	l.expected, l.open = reaches, intent{}
+	return nil
+}
+
+// settle decides about the open batch of a life, if it has one. s.mu is held.
+func (s *Server) settle(l *life) error {
+	if l.open == (intent{}) {
+		return nil
+	}
+	held, err := s.cfg.Log.Holds(l.open.first, l.open.sum)
+	if err != nil {
+		return err
+	}
+	if held {
+		l.expected = max(l.expected, l.open.reaches)
+	}
+	l.open = intent{}
+	return nil
+}
+
+// note writes the marks. s.mu is held.
+func (s *Server) note() {
 	if s.file != nil {
-		s.file.put(s, i)
+		s.file.put(s)
 	}
 }
 
@@ -311,13 +355,14 @@ func fresh(f *batch.Frame, from uint64) (events []shared.Event, rejected []share
 	return events, rejected, err
 }
 
-// drops takes over what the proxy dropped since the last batch.
-func (s *Server) drops(l *life, c *shared.Counters) {
+// drops takes over what the proxy dropped since the last batch, if anything.
+func (s *Server) drops(l *life, c *shared.Counters) (more bool) {
 	for r := range c.Dropped {
 		if n := c.Dropped[r].Count; n > l.dropped[r] {
 			s.cfg.Log.Capture(n - l.dropped[r])
 			s.cfg.Log.Discard(n-l.dropped[r], shared.DropReason(r))
-			l.dropped[r] = n
+			l.dropped[r], more = n, true
 		}
 	}
+	return more
 }

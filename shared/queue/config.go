@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +31,8 @@ type LogConfig struct {
 	// disk can end the process.
 	UnsafeFS bool
 	Logger   *zap.Logger
+
+	fsync func(*os.File) error // of records; tests let it fail
 }
 
 // Sizes of segments.
@@ -57,6 +60,9 @@ func (c *LogConfig) setDefaults() error {
 	}
 	if c.Logger == nil {
 		c.Logger = discardLogger
+	}
+	if c.fsync == nil {
+		c.fsync = (*os.File).Sync
 	}
 	return nil
 }

@@ -16,6 +16,12 @@ var (
 	ErrTooLarge = errors.New("record too large")
 	// ErrBusy: the disk is so far behind that nothing more is taken for now.
 	ErrBusy = errors.New("queue is waiting for its disk")
+	// ErrUnsynced: the events are written and counted, but with SyncAlways their
+	// sync failed. They become durable, or are counted as lost, without anybody's
+	// doing: who sends them again unseen counts them twice. [Queue.Holds] tells
+	// which it is. Every other error of adding events means that they are not
+	// written.
+	ErrUnsynced = errors.New("written, but not known to be durable")
 	// ErrClosed: the log has been closed.
 	ErrClosed = errors.New("queue is closed")
 	// ErrLocked: another process, or this one, has the directory open.

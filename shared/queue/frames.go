@@ -31,6 +31,29 @@ func (q *Queue) Read(ctx context.Context, pos uint64) (batch.Frame, error) {
 	}
 }
 
+// Holds tells whether the batch that AddWhole announced as beginning at first,
+// with that checksum, is in the queue and durable. It returns [ErrUnsynced] while
+// what has that sequence is not known to be durable: ask again. False is final:
+// either it was never written, and the sequence is another's, or a failing disk
+// has lost it and that is counted. Sequences that are no longer kept count as
+// held: what had them has been shipped, or dropped as the oldest.
+func (q *Queue) Holds(first uint64, sum [batch.SumSize]byte) (bool, error) {
+	switch {
+	case first >= q.l.Next():
+		return false, nil
+	case first >= q.l.Synced(): // until then a failing disk may lose it
+		return false, ErrUnsynced
+	}
+	f, err := q.read(first)
+	if err != nil {
+		return false, err
+	}
+	if f.Header.Kind == shared.BatchLost {
+		return f.Header.LossReason != shared.LossCorruption, nil
+	}
+	return f.Header.FirstSeq == first && f.Sum == sum, nil
+}
+
 func (q *Queue) read(pos uint64) (batch.Frame, error) {
 	rec, err := q.l.Read(pos)
 	var hole *HoleError

@@ -273,7 +273,7 @@ func (l *Log) syncSegment(s *segment) error {
 		s.mu.RLock()
 		err = nil
 		if s.file != nil { // sealed meanwhile: durable
-			err = errors.Join(failpoint.Err("queue.sync.fail"), s.file.Sync())
+			err = errors.Join(failpoint.Err("queue.sync.fail"), l.cfg.fsync(s.file))
 		}
 		s.mu.RUnlock()
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -43,7 +44,8 @@ type Config struct {
 	UnsafeFS bool
 	Logger   *zap.Logger
 
-	segmentSize int64 // 0 = by MaxSize; tests rotate more often
+	segmentSize int64                // 0 = by MaxSize; tests rotate more often
+	fsync       func(*os.File) error // as LogConfig's
 }
 
 const (
@@ -138,6 +140,7 @@ func Open(cfg Config) (*Queue, error) {
 	l, err := OpenLog(LogConfig{
 		Dir: cfg.Dir, Kind: queueKind, MaxSize: cfg.MaxSize, ReserveFree: reserve, SegmentSize: cfg.segmentSize,
 		Grace: grace, GraceSize: failpoint.Setting("queue.grace_size", cfg.MaxSize/10), UnsafeFS: cfg.UnsafeFS, Logger: cfg.Logger,
+		fsync: cfg.fsync,
 	})
 	if err != nil {
 		return nil, err

@@ -32,9 +32,8 @@ type openBatch struct {
 	due   time.Time // when it is sealed
 	done  chan struct{}
 	err   error // of a batch that is waited for; set before done is closed
-	// before is called with the first position, which the batch has if it is
-	// written, right before it is; nil = nobody wants to know.
-	before func(first uint64)
+	// before is AddWhole's; nil = nobody wants to know.
+	before func(first uint64, sum [batch.SumSize]byte) error
 }
 
 // sealer gathers events into batches and writes them, one at a time.
@@ -150,8 +149,9 @@ func (q *Queue) Add(e *shared.Event) {
 
 // AddWait captures events and returns once they are written (and durable with
 // SyncAlways). Events of calls within 1 ms share a batch. What could not be
-// written is not counted: the caller has been told. Where ctx ends first, or a
-// sync fails, they may be written all the same, and are counted then.
+// written is not counted: the caller has been told. Where ctx ends first they
+// may be written all the same, and where it returns [ErrUnsynced] they are, those
+// of several batches at least in part; they are counted then.
 func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 	s := &q.batches
 	var parts []*openBatch
@@ -191,11 +191,12 @@ func (q *Queue) AddWait(ctx context.Context, events []shared.Event) error {
 }
 
 // AddWhole is AddWait for events that are written together or not at all, in a
-// batch of their own. before is called with the sequence that the first of
-// them is about to get, while nothing else can be written: if it returned and
-// the sequence is given away when the queue is opened again, they are there.
-// It does not end early: what is given up may be written all the same.
-func (q *Queue) AddWhole(events []shared.Event, before func(first uint64)) error {
+// batch of their own. before is called with the sequence that the first of them
+// is about to get and the batch's checksum, while nothing else can be written;
+// where it fails nothing is written, and AddWhole returns its error. Whoever
+// has kept both can ask [Queue.Holds] later, in another process too, whether the
+// batch is there. AddWhole does not end early.
+func (q *Queue) AddWhole(events []shared.Event, before func(first uint64, sum [batch.SumSize]byte) error) error {
 	s := &q.batches
 	s.mu.Lock()
 	if err := s.refusal(); err != nil {
@@ -317,14 +318,14 @@ func (q *Queue) write(b *openBatch) {
 	if err == nil && q.cfg.Sync < 0 {
 		q.sync()
 		if q.l.Synced() < q.l.Next() {
-			err = errSuspect
+			err = ErrUnsynced
 		}
 	}
 	if b.done != nil {
 		b.err = err
 		return
 	}
-	if err == nil || errors.Is(err, errSuspect) {
+	if err == nil || errors.Is(err, ErrUnsynced) {
 		return
 	}
 	reason := shared.DropError
@@ -352,10 +353,13 @@ func (q *Queue) append(b *openBatch) error {
 		BaseTime: b.base, Counters: q.Counters(),
 	}
 	s.frame = batch.Seal(s.frame[:0], &h, b.raw)
+	var err error
 	if b.before != nil {
-		b.before(h.FirstSeq)
+		err = b.before(h.FirstSeq, [batch.SumSize]byte(s.frame[len(s.frame)-batch.SumSize:]))
 	}
-	err := q.appendFrame(b.count, s.frame)
+	if err == nil {
+		err = q.appendFrame(b.count, s.frame)
+	}
 	if err != nil && b.done != nil {
 		q.books.captured.Add(^(b.count - 1)) // never happened
 	}

@@ -122,7 +122,7 @@ func (l *Log) seal(s *segment) error {
 	if suspect {
 		write = func(dst *os.File) error { return salvage(dst, s.file, items) }
 	}
-	if err := writeSealed(tmp, write); err != nil {
+	if err := l.writeSealed(tmp, write); err != nil {
 		os.Remove(tmp)
 		return fmt.Errorf("seal segment %d: %w", s.serial, spaceError(err))
 	}
@@ -148,6 +148,9 @@ func (l *Log) seal(s *segment) error {
 	s.items, s.dirty, s.suspect = nil, false, false
 	s.size = w.used
 	for _, it := range missing {
+		if _, known := l.holeAt(it.first); known {
+			continue // a reader has met it
+		}
 		l.addHole(hole{first: it.first, last: it.next - 1, reason: HoleCorruption, time: time.Now().UnixMicro()})
 	}
 	l.mu.Unlock()
@@ -164,13 +167,13 @@ func (l *Log) seal(s *segment) error {
 }
 
 // writeSealed makes a file durable that write fills.
-func writeSealed(path string, write func(*os.File) error) error {
+func (l *Log) writeSealed(path string, write func(*os.File) error) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	if err = write(f); err == nil {
-		err = f.Sync()
+		err = l.cfg.fsync(f)
 	}
 	return errors.Join(err, f.Close())
 }
