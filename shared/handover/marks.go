@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"os"
 
 	"github.com/eider-analytics/eider/shared"
@@ -12,7 +13,8 @@ import (
 
 // marksFile keeps the marks through the end of the process: written in place
 // and not synced, since it must survive a kill but not a power loss, which the
-// proxies on the same machine don't survive either.
+// proxies on the same machine don't survive either. No batch is written before
+// the file says so: one of which it knows nothing would count twice.
 //
 // Layout: two slots of [slotSize] bytes, used in turn; each a CRC-32 of what
 // follows, a counter, the number of marks and, for each, epoch, expected
@@ -40,9 +42,17 @@ func openMarks(path string, s *Server) (*marksFile, error) {
 	}
 	m := &marksFile{f: f}
 	var buf [2 * slotSize]byte
-	n, _ := f.ReadAt(buf[:], 0) // a new file is empty
+	n, err := f.ReadAt(buf[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.Join(err, f.Close())
+	}
+	if n < len(buf) {
+		// A new file: its blocks are there when the volume is full later. Where it
+		// is full now, put says so.
+		_, _ = f.WriteAt(buf[n:], int64(n))
+	}
 	var newest []byte
-	for at := 0; at+slotSize <= n; at += slotSize {
+	for at := 0; at < len(buf); at += slotSize {
 		slot := buf[at : at+slotSize]
 		if binary.LittleEndian.Uint32(slot) != crc32.ChecksumIEEE(slot[4:]) {
 			continue // cut by a kill: the other one is whole
@@ -76,12 +86,12 @@ func (s *Server) decode(slot []byte) {
 	}
 }
 
-// put writes the marks. A volume that refuses it costs exactness after a kill
-// and nothing else.
-func (m *marksFile) put(s *Server) {
-	m.turn++
+// put writes the marks into the older slot. Where that fails the other one
+// stands, and the next put tries the same slot again.
+func (m *marksFile) put(s *Server) error {
+	turn := m.turn + 1
 	var slot [slotSize]byte
-	binary.LittleEndian.PutUint64(slot[4:], m.turn)
+	binary.LittleEndian.PutUint64(slot[4:], turn)
 	binary.LittleEndian.PutUint32(slot[12:], uint32(len(s.order)))
 	for i, epoch := range s.order {
 		b, o, l := slot[slotHead+i*markSize:], slot[openAt+i*openSize:], s.lives[epoch]
@@ -95,7 +105,11 @@ func (m *marksFile) put(s *Server) {
 		copy(o[16:], l.open.sum[:])
 	}
 	binary.LittleEndian.PutUint32(slot[:], crc32.ChecksumIEEE(slot[4:]))
-	_, _ = m.f.WriteAt(slot[:], int64(m.turn%2)*slotSize)
+	if _, err := m.f.WriteAt(slot[:], int64(turn%2)*slotSize); err != nil {
+		return err
+	}
+	m.turn = turn
+	return nil
 }
 
 func (m *marksFile) close() error { return errors.Join(m.f.Sync(), m.f.Close()) }

@@ -64,6 +64,7 @@ type Server struct {
 	lives map[shared.Epoch]*life
 	order []shared.Epoch // least recently used first
 	file  *marksFile
+	stuck bool // the file could not be written last time
 }
 
 // intent is a batch of which it is open whether the log has it: it is being
@@ -97,7 +98,7 @@ func NewServer(cfg Config) (*Server, error) {
 		for _, l := range s.lives {
 			_ = s.settle(l) // what can't be said yet is asked again when the batch comes
 		}
-		s.note()
+		_ = s.note()
 	}
 	s.mux.HandleFunc("POST "+shared.PathHello, s.handle(s.hello))
 	s.mux.HandleFunc("POST "+shared.PathBatches, s.handle(s.batches))
@@ -290,7 +291,7 @@ func (s *Server) take(f *batch.Frame, ack *shared.Ack) error {
 		changed = true
 	}
 	if s.drops(l, &h.Counters) || changed {
-		s.note()
+		_ = s.note() // where it fails, the file has the batch as an open one
 	}
 	ack.Epoch, ack.AckedThrough, ack.Expected = h.Epoch, l.expected-1, l.expected
 	return nil
@@ -301,14 +302,13 @@ func (s *Server) write(l *life, reaches uint64, events []shared.Event) error {
 	if len(events) > 0 {
 		err := s.cfg.Log.AddWhole(events, func(first uint64, sum [batch.SumSize]byte) error {
 			l.open = intent{reaches: reaches, first: first, sum: sum}
-			s.note()
-			return nil
+			return s.note()
 		})
 		if err != nil && s.settle(l) != nil {
 			return err // open: not to be written again before it is decided
 		}
 		if err != nil && l.expected < reaches {
-			s.note()
+			_ = s.note() // where it fails, the log knows better than the file
 			return err
 		}
 	}
@@ -333,10 +333,23 @@ func (s *Server) settle(l *life) error {
 }
 
 // note writes the marks. s.mu is held.
-func (s *Server) note() {
-	if s.file != nil {
-		s.file.put(s)
+func (s *Server) note() error {
+	if s.file == nil {
+		return nil
 	}
+	err := s.file.put(s)
+	if stuck := err != nil; stuck != s.stuck {
+		s.stuck = stuck
+		if stuck {
+			s.log.Warn("hand-over marks can't be written: no batch is taken until they can", zap.Error(err))
+		} else {
+			s.log.Info("hand-over marks are written again")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("write hand-over marks: %w", err)
+	}
+	return nil
 }
 
 // fresh decodes the events from sequence from on. What can't be read is
