@@ -33,8 +33,8 @@ export interface Overview {
   tables: Tables;
   caveats: Caveats;
   accounting: Accounting | null;
-  /** false: this site never had a page view. */
-  everVisited: boolean;
+  /** false: this site never had a page view, nor any other request. */
+  everSeen: boolean;
 }
 
 export interface FeedState {
@@ -163,7 +163,7 @@ export class Feed {
         tables: Object.fromEntries(DIMENSIONS.map((name, i) => [name, rows[i]?.value ?? []])) as Tables,
         caveats: Object.fromEntries([["series", series.caveats], ...DIMENSIONS.map((name, i) => [name, rows[i]?.caveats ?? []])]) as Caveats,
         accounting: this.state.overview?.accounting ?? null,
-        everVisited: await this.#everVisited(question, main.value, signal),
+        everSeen: await this.#everSeen(question, main.value, signal),
       };
     }
     const books = await accounting;
@@ -183,10 +183,13 @@ export class Feed {
     }
   }
 
-  async #everVisited(question: Question, main: MainStats, signal: AbortSignal): Promise<boolean> {
+  async #everSeen(question: Question, main: MainStats, signal: AbortSignal): Promise<boolean> {
     if (main.pageviews !== 0) return true;
     const ever = await this.#client.get(everURL(question.siteId), decodeMain, signal);
-    return ever.value.pageviews !== 0;
+    if (ever.value.pageviews !== 0) return true;
+    // Bots and errors are something to see, too.
+    const books = await this.#optional(accountingURL({ ...question, period: { kind: "all" } }), decodeAccounting, signal);
+    return (books?.requests ?? 0) > 0;
   }
 
   /** remembered puts an overview together from earlier answers, if all are there. */
@@ -209,7 +212,7 @@ export class Feed {
       tables: tables as Tables,
       caveats: caveats as Caveats,
       accounting: this.#client.peek<Accounting>(accountingURL(question))?.value ?? null,
-      everVisited: true,
+      everSeen: true,
     };
   }
 

@@ -66,7 +66,7 @@ export function App() {
   );
 
   const chooseSite = (id: string) => change({ site: id });
-  const waiting = site !== null && dashboard.feed.overview?.everVisited === false;
+  const waiting = site !== null && dashboard.feed.overview?.everSeen === false;
   return (
     <>
       <a class="skip" href="#numbers">

@@ -97,7 +97,7 @@ export function Overview(props: Props) {
       range={range}
       earlier={step(view.period, today, -1)}
       later={step(view.period, today, 1)}
-      bare={feed.overview?.everVisited === false}
+      bare={feed.overview?.everSeen === false}
       onSite={props.onSite}
       onPeriod={props.onPeriod}
     />
@@ -110,7 +110,7 @@ export function Overview(props: Props) {
       </>
     );
   }
-  if (feed.overview?.everVisited === false) {
+  if (feed.overview?.everSeen === false) {
     return (
       <>
         {headline}

@@ -70,6 +70,8 @@ export class FixtureServer {
   noTables = false;
   /** Answers the accounting of days that no edge reported. */
   noRequests = false;
+  /** The quiet site had no visit, but requests of bots. */
+  onlyBots = false;
   /** Answers the accounting with an error. */
   noBooks = false;
   /** Domains that were added; they are sites, and unknown hosts no more. */
@@ -126,7 +128,7 @@ export class FixtureServer {
 
   /** reset is what a test begins with. */
   reset(): void {
-    Object.assign(this, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all", unknown: "none", refusing: null, caveats: {}, noTables: false, noRequests: false, noBooks: false });
+    Object.assign(this, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all", unknown: "none", refusing: null, caveats: {}, noTables: false, noRequests: false, onlyBots: false, noBooks: false });
     this.added.length = 0;
   }
 
@@ -189,6 +191,7 @@ export class FixtureServer {
     const name = this.incomplete && site === "tidewater" ? "accounting.incomplete" : "accounting";
     if (this.noBooks) return undefined;
     if (this.noRequests) return NO_BOOKS;
+    if (this.onlyBots && site === "quiet") return { ...NO_BOOKS, requests: 12, results: { bot: 12 } };
     return fixture(`${site}/${name}`) ?? NO_BOOKS;
   }
 

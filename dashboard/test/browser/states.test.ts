@@ -223,6 +223,21 @@ describe("nothing there", () => {
     expectNoComplaints();
   });
 
+  test("a site that only bots come to does not hide them", async () => {
+    server.onlyBots = true;
+    const page = await visit("/?site=quiet");
+    await settled(page);
+    expect(await page.locator(".waiting-page").count()).toBe(0);
+    expect(await value(page, "pageviews")).toBe("0");
+    expect(await page.locator(".chart-nothing").textContent()).toContain("No visits in this period");
+    expect(await page.locator(".share-list").textContent()).toBe("Bots 12 100%");
+    await page.locator("input[name=period][value='30d']").check({ force: true });
+    await settled(page);
+    expect(await page.locator(".waiting-page").count()).toBe(0);
+    await expectAccessible(page, "only bots");
+    expectNoComplaints();
+  });
+
   test("days without a visit are zeros, and what can't be computed is no zero", async () => {
     const page = await visit("/?period=day&date=2026-11-01", { ...TELEPHONE, dark: false });
     await settled(page);
