@@ -110,6 +110,8 @@ async function read<T>(url: string, response: Response, decode: Decoder<T>, sign
     return decode(await response.json(), "answer");
   } catch (error) {
     if (signal.aborted) throw error;
+    // Neither of them: the way broke off, or took too long, in the middle of the answer.
+    if (!(error instanceof ShapeError || error instanceof SyntaxError)) throw new Failure("offline", String(error));
     const detail = error instanceof ShapeError ? error.message : "the answer is not JSON";
     throw new Failure("unexpected", `${new URL(response.url || url, "http://localhost").pathname}: ${detail}`);
   }

@@ -3,6 +3,7 @@
 import type { Failure } from "../api/client";
 import type { Site } from "../api/types";
 import { t } from "../text/en";
+import { visible } from "../reports/breakdown/label";
 import { Warning } from "../ui/icons";
 import { siteName } from "./Headline";
 import { Water } from "./Waiting";
@@ -58,7 +59,7 @@ export function UnknownSite({ wanted, sites, onSite }: { wanted: string; sites: 
   return (
     <section class="waiting-page" role="alert">
       <Water />
-      <h2>{t.failure.unknownSite(wanted)}</h2>
+      <h2>{t.failure.unknownSite(visible(wanted))}</h2>
       <p class="lead">{t.failure.unknownSiteHint}</p>
       <ul class="site-list">
         {sites.map((site) => (

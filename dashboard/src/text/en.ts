@@ -197,6 +197,7 @@ export const t = {
 
   identity: {
     title: (when: string): string => `Visitors were told apart anew from ${when} on.`,
+    titleOften: (count: string, last: string): string => `Visitors were told apart anew ${count} times, last from ${last} on.`,
     hint: "The keys that identities are made with were lost. Who came before and after is counted as two visitors.",
   },
 

@@ -15,6 +15,7 @@ export function pickLocale(wanted: readonly string[]): string {
 const integers = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 2 });
 const axis = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
+const absurd = new Intl.NumberFormat(locale, { notation: "scientific", maximumFractionDigits: 2 });
 const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
@@ -28,11 +29,15 @@ export function formatShare(part: number, whole: number): string {
   return percent.format(fraction);
 }
 export const formatTenths = (value: number): string => tenths.format(value);
-export const formatAxis = (value: number): string => axis.format(value);
+export const formatAxis = (value: number): string => (value < ABSURD ? axis : absurd).format(value);
+
+/** From here on words for powers of ten run out. */
+const ABSURD = 1e15;
 
 /** formatCount shortens what would not fit beside three others: from a million on. */
 export function formatCount(value: number): string {
-  return Math.abs(value) < 1_000_000 ? integers.format(value) : compact.format(value);
+  if (value < 1_000_000) return integers.format(value);
+  return (value < ABSURD ? compact : absurd).format(value);
 }
 
 /** formatDuration has at most two units: "48s", "2m 41s", "1h 4m". */

@@ -180,6 +180,7 @@ describe("client", () => {
     ["a refusal in our words", json({ error: { code: "x", message: "Say hello first." } }, { status: 400 }), "refused", "Say hello first."],
     ["a refusal in no words", new Response("<html>", { status: 500 }), "refused", "HTTP 500"],
     ["no JSON", new Response("<html>"), "unexpected", "/x: the answer is not JSON"],
+    ["a way that breaks off", new Response(new ReadableStream({ start: (body) => body.error(new TypeError("terminated")) })), "offline", "terminated"],
     ["another shape", json({ rows: [] }), "unexpected", "/x: answer is not a list"],
   ])("%s", async (_, answer, kind, message) => {
     const client = new Client(answering(answer).fetcher);

@@ -22,6 +22,9 @@ describe("numbers", () => {
     [14608, "14,608"],
     [999999, "999,999"],
     [1240312, "1.24m"],
+    [123_456_789_012, "123.46bn"],
+    [Number.MAX_SAFE_INTEGER, "9.01e15"],
+    [2 ** 64, "1.84e19"],
   ])("%i is %s", (value, text) => expect(formatCount(value).toLowerCase()).toBe(text));
 
   test.each([
@@ -114,6 +117,11 @@ describe("labels", () => {
   test("signs that can't be seen are made visible", () => {
     expect(visible("/\u202egnp.exe")).toBe("/\ufffdgnp.exe");
     expect(visible("/a\u0000b\u0007")).toBe("/a␀b␇");
+    // An Arabic mark that turns around, a soft hyphen, ends of lines, fillers, tags.
+    for (const sign of ["\u061c", "\u00ad", "\u2028", "\u2029", "\u200b", "\u2060", "\u3164", "\u2800", "\u{e0041}"]) {
+      expect(visible(`/a${sign}b`), sign.codePointAt(0)?.toString(16)).toBe("/a\ufffdb");
+    }
+    expect(labelOf("pages", "  ").text).toBe("␠␠");
     expect(visible("/морские/鳥?x=1&y=é")).toBe("/морские/鳥?x=1&y=é");
   });
 });

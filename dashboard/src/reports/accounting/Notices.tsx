@@ -23,9 +23,7 @@ export function Notices({ accounting, zone, now }: Props) {
   return (
     <div class="notices">
       {incidents.length > 0 && <Incomplete incidents={incidents} zone={zone} />}
-      {changes.map((at, i) => (
-        <IdentityNotice key={`${at} ${i}`} at={at} zone={zone} />
-      ))}
+      {changes.length > 0 && <IdentityNotice changes={changes} zone={zone} />}
       {troubles.map((trouble) => (
         <EdgeNotice key={`${trouble.edge.edge} ${trouble.kind}`} trouble={trouble} />
       ))}
@@ -76,12 +74,15 @@ function Incomplete({ incidents, zone }: { incidents: readonly Incident[]; zone:
   );
 }
 
-function IdentityNotice({ at, zone }: { at: string; zone: string }) {
+/** IdentityNotice is one line, however often it was: the chart shows each. */
+function IdentityNotice({ changes, zone }: { changes: readonly string[]; zone: string }) {
+  const last = changes.reduce((one, other) => (Date.parse(other) > Date.parse(one) ? other : one));
+  const when = formatMoments(last, last, zone);
   return (
     <section class="notice identity">
       <Warning />
       <p>
-        <strong>{t.identity.title(formatMoments(at, at, zone))}</strong> {t.identity.hint}
+        <strong>{changes.length === 1 ? t.identity.title(when) : t.identity.titleOften(formatInteger(changes.length), when)}</strong> {t.identity.hint}
       </p>
     </section>
   );

@@ -35,16 +35,18 @@ export function labelOf(dimension: Dimension, value: string | null): Label {
 }
 
 export function plain(value: string): Label {
-  const text = visible(value);
+  // Of nothing but spaces there would be nothing to see.
+  const text = visible(value.trim() === "" ? value.replace(/ /g, "\u2420") : value);
   return { text, title: text, special: false };
 }
 
 /**
- * visible shows control characters and direction overrides as signs, so that a
- * path can't pretend to be another one (\u202e turns the rest of a line around).
+ * visible shows control characters, direction overrides and what takes no room as
+ * signs, so that a path can't pretend to be another one (\u202e turns the rest of
+ * a line around).
  */
 export function visible(value: string): string {
-  return value.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu, (sign) => {
+  return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u2800\u3164\uffa0]/gu, (sign) => {
     const code = sign.codePointAt(0) ?? 0;
     return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
   });

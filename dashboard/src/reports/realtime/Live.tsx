@@ -18,14 +18,17 @@ export function Live({ feed }: { feed: FeedState }) {
     );
   }
   if (feed.realtime && count === null) {
-    const why = visible(feed.realtime.meta?.caveats[0]?.message ?? t.unknown.spoken);
+    const why = visible(feed.realtime.meta?.caveats[0]?.message ?? "");
     return (
-      <p class="live" title={why}>
+      <p class="live" title={why || t.unknown.spoken}>
         <span class="pulse" />
         <span aria-hidden="true">
           <strong>{t.unknown.sign}</strong> {t.live.now(0)}
         </span>
-        <span class="hidden">{t.unknown.of(t.live.now(0))}</span>
+        <span class="hidden">
+          {t.unknown.of(t.live.now(0))}
+          {why && `. ${why}`}
+        </span>
       </p>
     );
   }
