@@ -79,11 +79,19 @@ func (q *request) hold(n int) error {
 	return nil
 }
 
-// readInTime is readAll with an end.
-func (q *request) readInTime(r io.Reader, buf []byte) ([]byte, error) {
+var errLate = errors.New("the body came too slowly")
+
+// readInTime is readAll with an end. A body that is whole and was found late is
+// late: with its connection, the request's context has ended, so that whoever
+// writes the message would give up on it and say that it was not written.
+func (q *request) readInTime(r io.Reader, buf []byte) (_ []byte, err error) {
 	q.read = true
 	q.in.slow.begin(q)
-	defer q.in.slow.end(q)
+	defer func() {
+		if inTime := q.in.slow.end(q); !inTime && err == nil {
+			err = errLate
+		}
+	}()
 	return q.readAll(r, buf)
 }
 

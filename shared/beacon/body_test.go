@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,47 @@ func TestNobodyInTimeIsMet(t *testing.T) {
 	d.counted(Taken, 3)
 }
 
+// TestALateBodyIsRefusedWhole: a body whose last byte comes at the moment at
+// which it is found late is not taken. Its connection has been cut off by then,
+// and with it, in a server, the request's context: its sender would be told that
+// it could not be written, and it would have been.
+func TestALateBodyIsRefusedWhole(t *testing.T) {
+	const body = `{"n":"x","u":"https://site.example/","d":"site.example"}`
+	for name, late := range map[string]bool{"late": true, "in time": false} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, Mount{})
+			d.in.slow.allow(30 * time.Millisecond)
+			w := &deadlines{ResponseRecorder: httptest.NewRecorder(), set: make(chan struct{})}
+			whole := strings.NewReader(body)
+			r := httptest.NewRequest(http.MethodPost, "/api/event", readerFunc(func(b []byte) (int, error) {
+				if late {
+					<-w.set
+				}
+				return whole.Read(b)
+			}))
+			r.Header.Set("User-Agent", chrome)
+			r.Header.Set("X-Test-Client", visitor)
+			d.in.At(d.mount).ServeHTTP(w, r)
+			if late {
+				if w.Code != http.StatusBadRequest || w.Header().Get("Connection") != "close" {
+					t.Errorf("answered %d, %v", w.Code, w.Header())
+				}
+				d.counted(Malformed, 1)
+				d.counted(Taken, 0)
+				return
+			}
+			if w.Code != http.StatusAccepted {
+				t.Errorf("answered %d", w.Code)
+			}
+			d.counted(Taken, 1)
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // TestLooksEndWithTheBodies: nothing of a body is kept, and no timer runs for
 // nobody.
 func TestLooksEndWithTheBodies(t *testing.T) {
@@ -117,12 +159,15 @@ func TestLooksEndWithTheBodies(t *testing.T) {
 // deadlines counts those that are set.
 type deadlines struct {
 	*httptest.ResponseRecorder
-	n  int
-	at time.Time
+	n   int
+	at  time.Time
+	set chan struct{} // closed by the first one; nil = nobody waits
 }
 
 func (d *deadlines) SetReadDeadline(time.Time) error {
-	d.n++
+	if d.n++; d.n == 1 && d.set != nil {
+		close(d.set)
+	}
 	d.at = time.Now()
 	return nil
 }

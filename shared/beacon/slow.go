@@ -35,7 +35,9 @@ func (s *slowBodies) allow(d time.Duration) {
 	s.every, s.reading = d/looksEach, map[*request]int{}
 }
 
-// begin is called before a body is read, end afterwards, in any case.
+// begin is called before a body is read, end afterwards, in any case. end tells
+// whether the body was in time: if so, its connection has not been touched, and
+// will not be.
 func (s *slowBodies) begin(q *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,10 +48,12 @@ func (s *slowBodies) begin(q *request) {
 	}
 }
 
-func (s *slowBodies) end(q *request) {
+func (s *slowBodies) end(q *request) (inTime bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, inTime = s.reading[q]
 	delete(s.reading, q)
+	return inTime
 }
 
 // look lets the readers of late bodies fail. The lock is held meanwhile, so that
