@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -183,7 +182,7 @@ func (h *Handler) begin(c *asked, r *http.Request) (observe bool) {
 // listen notes what the request's headers say.
 func (h *Handler) listen(c *capture, r *http.Request) {
 	defer h.guard(&c.asked)
-	c.started = time.Now()
+	c.started = start(c.vars)
 	c.headers(r.Header)
 	c.decline(h)
 }

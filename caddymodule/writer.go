@@ -57,7 +57,7 @@ func (w *responseWriter) settle() {
 		return
 	}
 	w.handler.settle(w)
-	if !w.judged || w.result.Recorded() { // to read a clock costs as much as many a rule
+	if !w.judged || w.result.Recorded() { // else nobody asks for it, and clocks are dear
 		w.stamp()
 	}
 }
