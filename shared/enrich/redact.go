@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/eider-analytics/eider/shared"
@@ -32,7 +33,47 @@ func redactPath(path string) string {
 		// At the end of a segment: half of a secret would not be recognised.
 		path = path[:strings.LastIndexByte(path[:maxRawPath], '/')+1]
 	}
-	return redactTokens(redactEmails(cutQuery(path, "?#")))
+	return redactTokens(redactEmails(dropSessions(cutQuery(path, "?#"))))
+}
+
+// sessionNames are what names of a path's parameters hold that carry a session
+// or another secret, where a server writes into links what a cookie would hold:
+// /cart;jsessionid=1A2B/pay. Such values may be too short to look random.
+var sessionNames = []string{"sess", "sid", "token", "auth", "secret", "passw"}
+
+// dropSessions takes such parameters out of a path. Others, ;color=red, name the
+// page.
+func dropSessions(path string) string {
+	if strings.IndexByte(path, ';') < 0 {
+		return path
+	}
+	var b strings.Builder
+	done := 0
+	for at := 0; at < len(path); {
+		if path[at] != ';' {
+			at++
+			continue
+		}
+		end := at + 1
+		for end < len(path) && path[end] != ';' && path[end] != '/' {
+			end++
+		}
+		if name, _, valued := strings.Cut(path[at+1:end], "="); valued && sessionName(name) {
+			b.WriteString(path[done:at])
+			done = end
+		}
+		at = end
+	}
+	if done == 0 {
+		return path
+	}
+	b.WriteString(path[done:])
+	return b.String()
+}
+
+func sessionName(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(sessionNames, func(part string) bool { return strings.Contains(name, part) })
 }
 
 // redactTitle takes e-mail addresses and long random tokens out of a title.

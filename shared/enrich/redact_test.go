@@ -29,6 +29,13 @@ func TestRedaction(t *testing.T) {
 		{"/wiki/What?#a=", "/wiki/What"},
 		{"/rock&roll=life;v=1", "/rock&roll=life;v=1"},
 		{"/100%/a=b", "/100%/a=b"},
+		{"/cars;color=red;doors=4/2019", "/cars;color=red;doors=4/2019"},
+		{"/a;session/b;=", "/a;session/b;="}, // no value
+
+		{"/cart;jsessionid=node01abc.w1", "/cart"},
+		{"/cart;JSESSIONID=1A2B;v=2/pay;PhpSessId=x;sid=/done", "/cart;v=2/pay/done"},
+		{"/api;v=1;access_token=a=b", "/api;v=1"},
+		{";sid=1", ""},
 
 		{"/reset?token=SECRET", "/reset"}, // decoded from %3F
 		{"/reset?x&token[a]=SECRET", "/reset"},
@@ -51,12 +58,13 @@ func TestRedaction(t *testing.T) {
 }
 
 func TestLongTextsCostNoMoreThanTheyAreLong(t *testing.T) {
-	for _, part := range []string{"%40", "@", "a@", "a@b.", "9f", "aB3", "-", "é", "?", "?a", "%3f", "&a.", "a="} {
+	for _, part := range []string{"%40", "@", "a@", "a@b.", "9f", "aB3", "-", "é", "?", "?a", "%3f", "&a.", "a=", ";", ";sid="} {
 		text := strings.Repeat(part, 1<<20/len(part))
 		start := time.Now()
 		redactEmails(text)
 		redactTokens(text)
 		cutQuery(text, "?#&;")
+		dropSessions(text)
 		// A quadratic walk over a MiB takes minutes.
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("%q repeated took %s", part, d)
