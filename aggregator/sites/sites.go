@@ -13,6 +13,7 @@ package sites
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,6 +30,10 @@ import (
 // maxSites bounds what an edge with a valid token can fill the registry with.
 const maxSites = 10_000
 
+// maxBytes bounds what all sites are together as edges get them: an answer that
+// is too large for them, with the salts, would leave all of them without.
+const maxBytes = 16 << 20
+
 // Origins of a site.
 const (
 	originCaddyfile = "caddyfile"
@@ -39,6 +44,8 @@ const (
 var (
 	// ErrTooMany means that the registry is full.
 	ErrTooMany = fmt.Errorf("there are %d sites already, which is the limit", maxSites)
+	// ErrTooLarge means that the sites are more than edges can be told.
+	ErrTooLarge = fmt.Errorf("all sites together have more than %d MiB of names, links and patterns, which is the limit: take some of them away", maxBytes>>20)
 	// ErrUnknown means that no site has the name.
 	ErrUnknown = errors.New("there is no such site")
 	// ErrStore means that nothing is wrong with what was asked for, but with
@@ -70,6 +77,7 @@ type Registry struct {
 type book struct {
 	names   map[string]state.Site // ids, UUIDs and domains
 	sites   int
+	bytes   int // of all, as edges get them
 	version string
 }
 
@@ -93,17 +101,19 @@ func Open(store Store, defaultZone string) (*Registry, error) {
 		changed: make(chan struct{}, 1), boot: hex.EncodeToString(boot[:]),
 	}
 	names := make(map[string]state.Site, 3*len(all))
+	bytes := 0
 	for _, s := range all {
 		enter(names, s)
+		bytes += sizeOf(&s)
 	}
-	r.publish(names, len(all))
+	r.publish(names, len(all), bytes)
 	return r, nil
 }
 
 // publish makes names the registry. The caller holds r.mu, but in Open.
-func (r *Registry) publish(names map[string]state.Site, sites int) {
+func (r *Registry) publish(names map[string]state.Site, sites, bytes int) {
 	r.count++
-	r.book.Store(&book{names: names, sites: sites, version: r.boot + "-" + strconv.FormatUint(r.count, 10)})
+	r.book.Store(&book{names: names, sites: sites, bytes: bytes, version: r.boot + "-" + strconv.FormatUint(r.count, 10)})
 	select {
 	case r.changed <- struct{}{}:
 	default: // whoever waits is told already
@@ -230,6 +240,13 @@ func (r *Registry) put(b *book, old *state.Site, s state.Site) (state.Site, erro
 	if err := checkSlugs(b.names, &s); err != nil {
 		return state.Site{}, err
 	}
+	bytes := b.bytes + sizeOf(&s)
+	if old != nil {
+		bytes -= sizeOf(old)
+	}
+	if bytes > maxBytes && bytes > b.bytes {
+		return state.Site{}, ErrTooLarge
+	}
 	if err := r.store.PutSite(s); err != nil {
 		return state.Site{}, fmt.Errorf("%w: %w", ErrStore, err)
 	}
@@ -245,7 +262,7 @@ func (r *Registry) put(b *book, old *state.Site, s state.Site) (state.Site, erro
 		}
 	}
 	enter(names, s)
-	r.publish(names, count)
+	r.publish(names, count, bytes)
 	return s, nil
 }
 
@@ -283,6 +300,15 @@ func Config(s *state.Site) shared.SiteConfig {
 		ID: s.ID, UUID: s.UUID, Name: s.Name, Domains: s.Domains, TimeZone: s.Zone, AllowedDomains: s.AllowedDomains,
 		Identity: s.Identity, Archived: s.Archived, Privacy: s.Privacy, Links: s.Links,
 	}
+}
+
+// sizeOf is how much of an answer to an edge a site is, in bytes.
+func sizeOf(s *state.Site) int {
+	b, err := json.Marshal(Config(s))
+	if err != nil {
+		panic(err) // of texts and booleans
+	}
+	return len(b)
 }
 
 // Zone is the site's zone by its id; that of an unknown site is the default.

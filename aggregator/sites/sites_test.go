@@ -1,7 +1,10 @@
 package sites
 
 import (
+	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared"
 )
 
 func open(t *testing.T, dir string) (*Registry, *state.State) {
@@ -212,4 +216,41 @@ func FuzzDomain(f *testing.F) {
 			t.Fatalf("the id of %q is %q", name, id)
 		}
 	})
+}
+
+// TestTogetherTheyFitAnEdge: every edge is told of all sites, so that no site
+// may grow so far that none is told of any.
+func TestTogetherTheyFitAnEdge(t *testing.T) {
+	r, _ := open(t, t.TempDir())
+	grown := func(n int) Change {
+		var links []shared.Link
+		for i := range n {
+			links = append(links, shared.Link{Slug: fmt.Sprintf("%s-%d", rand.Text(), i), URL: "https://example.com/" + strings.Repeat("a", 1900)})
+		}
+		return Change{Links: &links}
+	}
+	var last string
+	var err error
+	for n := 0; err == nil && n < 40; n++ {
+		last = fmt.Sprintf("site-%d.example", n)
+		_, err = r.Add(last, grown(maxLinks))
+	}
+	list, _ := r.Configs()
+	told, _ := json.Marshal(list)
+	if !errors.Is(err, ErrTooLarge) || len(list) < 10 || len(told) > maxBytes+len(list)+2 {
+		t.Fatalf("%d sites of %d bytes: %v", len(list), len(told), err)
+	}
+	if _, ok := r.Resolve(last); ok {
+		t.Errorf("%s is there all the same", last)
+	}
+	name := "another name"
+	if _, err := r.Edit("site-0.example", Change{Name: &name}); err != nil {
+		t.Errorf("what grows within the bound: %v", err)
+	}
+	if _, err := r.Edit("site-0.example", grown(1)); err != nil {
+		t.Errorf("what shrinks: %v", err)
+	}
+	if _, err := r.Add(last, grown(maxLinks)); err != nil {
+		t.Errorf("there is room now: %v", err)
+	}
 }

@@ -35,8 +35,10 @@ const (
 	requestTime   = 15 * time.Second
 )
 
-// maxAnswer bounds the memory that an answer can take: some ten thousand sites.
-const maxAnswer = 8 << 20
+// maxAnswer bounds the memory that an answer can take. It has room for all that
+// the aggregator lets its registry become (16 MiB), with three salts and a key
+// of tokens for each of ten thousand sites.
+const maxAnswer = 32 << 20
 
 // ClientConfig says whom to ask, and where to keep what is answered. URL, Token
 // and Holder are required.

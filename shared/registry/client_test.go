@@ -157,6 +157,34 @@ func (p prefixed) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Whoever knows that there may be news need not wait for the next question.
+// TestAFullRegistryIsTaken: as many sites as the aggregator has at most, with
+// long names, in the hours after a rotation.
+func TestAFullRegistryIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarEnd(t)
+		const sites = 10_000
+		site, salts := f.state.Sites[0], f.state.Salts
+		f.state.Sites, f.state.Salts, f.state.TokenKeys = nil, nil, map[string]shared.Secret{}
+		for i := range sites {
+			site.ID = fmt.Sprintf("%s-%05d", strings.Repeat("a", 50), i)
+			site.Domains = []string{strings.Repeat("b.", 80) + site.ID + ".example", "other." + site.ID + ".example"}
+			site.Privacy.Redact = []string{strings.Repeat("[0-9]+", 100)}
+			f.state.Sites = append(f.state.Sites, site)
+			f.state.TokenKeys[site.ID] = shared.Secret{1}
+			for _, from := range []int64{1000, 2000, 3000} {
+				salt := salts[0]
+				salt.Site, salt.From, salt.Until = site.ID, virtual+from, virtual+from+1000
+				f.state.Salts = append(f.state.Salts, salt)
+			}
+		}
+		c, holder, _ := start(t, f, nil)
+		synctest.Wait()
+		if n := len(holder.Load().Sites()); n != sites {
+			t.Errorf("%d sites: %s", n, c.Status().Trouble)
+		}
+	})
+}
+
 func TestNewsCanBeAskedForAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarEnd(t)
