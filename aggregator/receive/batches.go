@@ -124,6 +124,9 @@ func split(body []byte) ([]batch.Frame, broken, error) {
 
 // standsFor checks that the sending process may speak for the edge.
 func (r *Receiver) standsFor(id shared.EdgeID, nonce shared.Epoch) error {
+	if id == LocalEdge { // which is no secret, and nobody's but ours
+		return edgeInUse()
+	}
 	switch r.boots.batch(id, nonce) {
 	case standsUnknown:
 		return &httpError{status: http.StatusConflict, code: shared.CodeEdgeUnknown, message: "say hello first"}

@@ -179,3 +179,34 @@ func TestLocalPanic(t *testing.T) {
 		t.Errorf("%d events wait for ever", l.waiting)
 	}
 }
+
+// TestNobodyElseSendsAsOurOwnEdge, whose id everybody can read: it would move
+// its marks and write its books.
+func TestNobodyElseSendsAsOurOwnEdge(t *testing.T) {
+	g := newRig(t)
+	l := g.recv.Local("v1")
+	if err := l.AddWait(context.Background(), []shared.Event{localEvent("/ours")}); err != nil {
+		t.Fatal(err)
+	}
+	e := newEdge(1)
+	if a := g.hello(e); a.status != http.StatusOK {
+		t.Fatal(a.status, a.err)
+	}
+	// As one that has taken a new id sends what it has sealed under the old one.
+	e.id = LocalEdge
+	e.counters.Captured = 1 << 40
+	const far = maxSequence - 10
+	e.epochFirst = far
+	broken := e.frame(far, 2, nil)
+	broken[len(broken)-1] ^= 1
+	for what, frames := range map[string][]byte{"events": e.frame(far, 2, nil), "losses": e.lost(far, 2, shared.LossDropOldest), "damage": broken} {
+		if a := g.post(e, frames); a.status != http.StatusConflict || a.err.Code != shared.CodeEdgeInUse {
+			t.Errorf("%s: %d %+v %+v", what, a.status, a.err, a.ack)
+		}
+	}
+	if err := l.AddWait(context.Background(), []shared.Event{localEvent("/ours")}); err != nil {
+		t.Fatal(err)
+	}
+	g.settle()
+	g.wantLocal(2, 0)
+}
