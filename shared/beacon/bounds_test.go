@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/registry"
 )
@@ -38,12 +41,24 @@ func TestWhatIsNotWrittenIsNotAnswered(t *testing.T) {
 
 func TestAPanicIsToldToComeBack(t *testing.T) {
 	d := newDoor(t, Mount{})
-	d.in.cfg.Enrich = func(*shared.Observation, *shared.Event) { panic("a defect") }
-	r := d.send("POST", "/api/event", `{"n":"x","u":"https://site.example/","d":"site.example"}`)
-	if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
-		t.Error(r.StatusCode)
+	core, logs := observer.New(zap.DebugLevel)
+	d.in.log = zap.New(core)
+	d.in.cfg.Enrich = func(o *shared.Observation, _ *shared.Event) { panic("a defect of " + o.ClientIP.String() + o.RawQuery) }
+	for range 3 {
+		r := d.send("POST", "/api/event", `{"n":"x","u":"https://site.example/?token=SECRET","d":"site.example"}`)
+		if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
+			t.Error(r.StatusCode)
+		}
 	}
-	d.counted(Internal, 1)
+	d.counted(Internal, 3)
+	// The log says it once, where it was, and not by which message.
+	all := logs.All()
+	if len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()["stack"]), "bounds_test.go") || all[0].ContextMap()["type"] != "string" {
+		t.Fatalf("%d lines: %v", len(all), all)
+	}
+	if text := fmt.Sprint(all[0].Message, all[0].ContextMap()); strings.Contains(text, "SECRET") || strings.Contains(text, visitor) {
+		t.Errorf("the log quotes the message: %s", text)
+	}
 }
 
 func TestTokenBuckets(t *testing.T) {

@@ -3,6 +3,7 @@ package beacon
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -86,6 +87,7 @@ type Intake struct {
 	sites     atomic.Pointer[buckets]
 	held      atomic.Int64 // bytes of large bodies that are being read
 	slow      slowBodies
+	lastPanic atomic.Int64 // when one was logged, ns since 1970
 	// ownKey signs tokens until the registry brings a key.
 	ownKey []byte
 	now    func() time.Time
@@ -203,7 +205,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if v := recover(); v != nil {
 			h.in.counts.add(Internal, 1)
-			h.in.log.Error("a message upset its intake; its sender is told to come back", zap.Any("panic", v), zap.Stack("stack"))
+			h.in.reportPanic(v)
 			q.unavailable()
 		}
 	}()
@@ -239,6 +241,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	do(&q)
+}
+
+// panicInterval keeps a panic that comes with each message out of the log; the
+// outcome `internal` counts them all.
+const panicInterval = time.Minute
+
+// reportPanic logs a panic of our own code. Its value is left out: it may quote
+// the message.
+func (in *Intake) reportPanic(v any) {
+	now := time.Now().UnixNano()
+	last := in.lastPanic.Load()
+	if last != 0 && now-last < int64(panicInterval) || !in.lastPanic.CompareAndSwap(last, now) {
+		return
+	}
+	in.log.Error("a message upset its intake; its sender is told to come back", zap.String("type", fmt.Sprintf("%T", v)), zap.Stack("stack"))
 }
 
 // find splits a path into the endpoint's name and, for links, the slug.
