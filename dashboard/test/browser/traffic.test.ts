@@ -307,6 +307,21 @@ describe("hosts that are no sites", () => {
     expectNoComplaints(FAILED_LOAD);
   });
 
+  test("one that was added elsewhere meanwhile is said, and the keyboard is not lost", async () => {
+    server.unknown = "all";
+    const page = await visit("/");
+    await summary(page).click();
+    server.added.push("staging.tidewater.example");
+    server.refusing = { status: 409, code: "site_exists", message: "that is a name of the site x" };
+    await page.getByRole("button", { name: "Add staging.tidewater.example" }).focus();
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.locator(".hosts tbody tr").count()).toBe(2);
+    await expect.poll(() => focused(page)).toMatch(/^staging\.tidewater\.example is a name of a site already/);
+    await expect.poll(() => page.locator(".site-picker option").first().textContent()).toBe("staging.tidewater.example");
+    await expectAccessible(page, "known");
+    expectNoComplaints(FAILED_LOAD);
+  });
+
   test("a host's name never gets into a command that is there to be copied", async () => {
     server.unknown = "all";
     server.refusing = { status: 401, code: "unauthorized", message: "" };

@@ -27,17 +27,20 @@ export function UnknownHosts({ zone, onAdded, onSite }: Props) {
   const { value, refresh } = useUnknownHosts();
   const [added, setAdded] = useState<Site | null>(null);
   const [all, setAll] = useState(false);
+  const [known, setKnown] = useState("");
   const hosts = value ?? [];
-  if (hosts.length === 0 && !added) return null;
+  if (hosts.length === 0 && !added && !known) return null;
   const one = hosts.length === 1;
-  const onSuccess = (site: Site) => {
+  const changed = (site: Site | null, said: string) => {
     setAdded(site);
+    setKnown(said);
     onAdded();
     refresh();
   };
   return (
     <section class="hosts" aria-label={t.hosts.label}>
       {added && <Added site={added} onSite={onSite} />}
+      {known && <Known text={known} />}
       {hosts.length > 0 && (
         <details>
           <summary>
@@ -59,7 +62,7 @@ export function UnknownHosts({ zone, onAdded, onSite }: Props) {
             </thead>
             <tbody>
               {hosts.slice(0, all ? undefined : HOSTS).map((host) => (
-                <Host key={host.host} host={host} zone={zone} onSuccess={onSuccess} onKnown={refresh} />
+                <Host key={host.host} host={host} zone={zone} onSuccess={(site) => changed(site, "")} onKnown={(said) => changed(null, said)} />
               ))}
             </tbody>
           </table>
@@ -80,8 +83,8 @@ interface HostProps {
   host: UnknownHost;
   zone: string;
   onSuccess: (site: Site) => void;
-  /** The host is a site already. */
-  onKnown: () => void;
+  /** The host is a site already, and goes from the list with what is said in it. */
+  onKnown: (said: string) => void;
 }
 
 function Host({ host, zone, onSuccess, onKnown }: HostProps) {
@@ -95,9 +98,9 @@ function Host({ host, zone, onSuccess, onKnown }: HostProps) {
       // Not ended when the row goes: what was begun is done, and said.
       onSuccess(await client.post(sitesURL, { domain: host.host }, decodeSite, new AbortController().signal));
     } catch (error) {
-      setRefusal(refusalText(name, error));
       setAdding(false);
-      if (error instanceof Failure && error.code === "site_exists") onKnown();
+      if (error instanceof Failure && error.code === "site_exists") onKnown(refusalText(name, error));
+      else setRefusal(refusalText(name, error));
     }
   };
   return (
@@ -121,6 +124,17 @@ function Host({ host, zone, onSuccess, onKnown }: HostProps) {
         </button>
       </td>
     </tr>
+  );
+}
+
+/** Known takes the focus of the button that goes with its row. */
+function Known({ text }: { text: string }) {
+  const line = useRef<HTMLParagraphElement>(null);
+  useEffect(() => line.current?.focus(), [text]);
+  return (
+    <p ref={line} class="refused" role="alert" tabIndex={-1}>
+      {text}
+    </p>
   );
 }
 
