@@ -7,7 +7,7 @@ import type { Caveat, Decoder } from "./types";
 import { ShapeError } from "./types";
 
 /** Why an answer could not be had. */
-export type FailureKind = "offline" | "refused" | "unexpected";
+export type FailureKind = "offline" | "refused" | "signed_out" | "unexpected";
 
 export class Failure extends Error {
   readonly kind: FailureKind;
@@ -83,7 +83,8 @@ export class Client {
       return await this.#fetch(url, {
         ...init,
         credentials: "same-origin",
-        redirect: "error",
+        // Answers never redirect: what does stands before the aggregator, and shows its own page.
+        redirect: "manual",
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
       });
     } catch (error) {
@@ -118,6 +119,7 @@ async function read<T>(url: string, response: Response, decode: Decoder<T>, sign
 }
 
 async function refusal(response: Response): Promise<Failure> {
+  if (response.type === "opaqueredirect") return new Failure("signed_out", "a redirect in place of an answer");
   let message = "";
   let code = "";
   try {
@@ -129,5 +131,7 @@ async function refusal(response: Response): Promise<Failure> {
   }
   // A gateway that can't reach the aggregator looks the same to a reader as no network.
   const away = response.status === 502 || response.status === 504;
-  return new Failure(away ? "offline" : "refused", message || `HTTP ${response.status}`, response.status, code);
+  // The aggregator gives its refusals a code; without one it is a proxy that asks who is there.
+  const kind = away ? "offline" : response.status === 401 && code === "" ? "signed_out" : "refused";
+  return new Failure(kind, message || `HTTP ${response.status}`, response.status, code);
 }

@@ -17,11 +17,26 @@ function textOf(failure: Failure): { title: string; hint: string } {
   switch (failure.kind) {
     case "offline":
       return { title: t.failure.offlineTitle, hint: t.failure.offlineHint };
+    case "signed_out":
+      return { title: t.failure.signedOutTitle, hint: t.failure.signedOutHint };
     case "refused":
       return { title: t.failure.refusedTitle, hint: failure.message };
     case "unexpected":
       return { title: t.failure.unexpectedTitle, hint: `${t.failure.unexpectedHint} (${failure.message})` };
   }
+}
+
+function Retry({ failure, onRetry, ...more }: Props & { class?: string }) {
+  // Only the browser itself can follow where a sign-in leads.
+  return failure.kind === "signed_out" ? (
+    <button type="button" {...more} onClick={() => location.reload()}>
+      {t.failure.reload}
+    </button>
+  ) : (
+    <button type="button" {...more} onClick={onRetry}>
+      {t.failure.retry}
+    </button>
+  );
 }
 
 /** TroublePage stands where there are no earlier numbers to show. */
@@ -32,9 +47,7 @@ export function TroublePage({ failure, onRetry }: Props) {
       <Water />
       <h2>{title}</h2>
       <p class="lead">{hint}</p>
-      <button type="button" class="primary" onClick={onRetry}>
-        {t.failure.retry}
-      </button>
+      <Retry failure={failure} onRetry={onRetry} class="primary" />
     </section>
   );
 }
@@ -48,9 +61,7 @@ export function TroubleNotice({ failure, onRetry, since }: Props & { since: stri
       <p>
         <strong>{title}.</strong> {since}. {hint}
       </p>
-      <button type="button" onClick={onRetry}>
-        {t.failure.retry}
-      </button>
+      <Retry failure={failure} onRetry={onRetry} />
     </section>
   );
 }

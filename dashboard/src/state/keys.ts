@@ -33,9 +33,10 @@ export function useShortcuts(actions: Record<string, () => void>, enabled: boole
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement | null;
-      if (target?.closest("input, select, textarea, dialog")) return;
-      // A scrollable table and the chart use the arrows themselves.
-      if (event.key.startsWith("Arrow") && target?.closest("[data-arrows]")) return;
+      // A choice among several takes no letters, and keeps the focus once it is clicked.
+      if (target?.closest("input:not([type=radio]), select, textarea, dialog")) return;
+      // It, a scrollable table and the chart use the arrows themselves.
+      if (event.key.startsWith("Arrow") && target?.closest("input, [data-arrows]")) return;
       const action = latest.current[event.key];
       if (!action) return;
       event.preventDefault();

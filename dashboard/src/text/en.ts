@@ -151,6 +151,7 @@ export const t = {
       site_exists: (host: string): string => `${host} is a name of a site already. The list will know in a moment.`,
       other: (host: string, reason: string): string => `${host} was not added: ${reason}`,
       offline: (host: string): string => `${host} was not added: the aggregator does not answer. Try again.`,
+      signedOut: (host: string): string => `${host} was not added: a sign-in is asked for. Reload the page.`,
     },
   },
 
@@ -243,6 +244,9 @@ export const t = {
     unknownSiteHint: "It may have been renamed. Choose one of these:",
     asOf: (time: string): string => `Numbers as of ${time}`,
     retry: "Try again",
+    signedOutTitle: "A sign-in is asked for",
+    signedOutHint: "What stands before the aggregator wants to know who you are. Reload the page to sign in; recording goes on.",
+    reload: "Reload",
   },
 
   theme: {

@@ -57,6 +57,8 @@ export class FixtureServer {
   incomplete = false;
   /** Answers every API request with this status. */
   failing: number | null = null;
+  /** Sends whoever asks the API to a sign-in, as a proxy does once a session is over. */
+  signedOut = false;
   /** Milliseconds that each API answer waits. */
   delay = 0;
   sites: "all" | "one" | "none" = "all";
@@ -107,6 +109,7 @@ export class FixtureServer {
     if (!url.pathname.startsWith("/api/")) return this.#file(url.pathname, response);
     this.counters.requests++;
     if (this.delay) await new Promise((resolve) => setTimeout(resolve, this.delay));
+    if (this.signedOut) return void response.writeHead(302, { Location: "/oauth2/sign_in" }).end();
     if (this.failing) return send(response, this.failing, { error: { code: "unavailable", message: "The lake is being opened; wait a moment." } });
     if (request.method === "POST") return this.#add(url, request, response);
     const answer = this.#answer(url);
@@ -128,7 +131,7 @@ export class FixtureServer {
 
   /** reset is what a test begins with. */
   reset(): void {
-    Object.assign(this, { extra: 0, incomplete: false, failing: null, delay: 0, sites: "all", unknown: "none", refusing: null, caveats: {}, noTables: false, noRequests: false, onlyBots: false, noBooks: false });
+    Object.assign(this, { extra: 0, incomplete: false, failing: null, signedOut: false, delay: 0, sites: "all", unknown: "none", refusing: null, caveats: {}, noTables: false, noRequests: false, onlyBots: false, noBooks: false });
     this.added.length = 0;
   }
 

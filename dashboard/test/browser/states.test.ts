@@ -114,6 +114,21 @@ describe("a site without visitor ids", () => {
   });
 });
 
+describe("shortcuts", () => {
+  test("go on after a click on a choice", async () => {
+    const page = await visit("/");
+    await settled(page);
+    await page.locator("input[name=period][value='7d']").check({ force: true });
+    await page.keyboard.press("m");
+    expect((await query(page)).get("period")).toBe("30d");
+    await page.locator("input[name=form][value=table]").check({ force: true });
+    await page.keyboard.press("ArrowLeft");
+    expect((await query(page)).get("period"), "the arrows are the choice's").toBe("30d");
+    expect((await query(page)).get("show")).toBe(null);
+    expectNoComplaints();
+  });
+});
+
 describe("live", () => {
   test("a new visit is on the page within two seconds, and quiet polls cost a 304", async () => {
     const page = await visit("/");
@@ -288,6 +303,26 @@ describe("trouble", () => {
     await page.getByRole("button", { name: "Try again" }).click();
     await page.waitForSelector(".notice.failure", { state: "detached" });
     expectNoComplaints(FAILED_LOAD);
+  });
+
+  test("a session that is over: reload, and there it is again", async () => {
+    server.unknown = "all";
+    const page = await visit("/?period=30d");
+    await settled(page);
+    await page.locator(".hosts summary").click();
+    server.signedOut = true;
+    await page.waitForSelector(".notice.failure");
+    expect(await page.locator(".notice.failure strong").textContent()).toBe("A sign-in is asked for.");
+    expect(await value(page, "visitors")).toBe("14,608");
+    await page.getByRole("button", { name: "Add staging.tidewater.example" }).click();
+    await page.waitForSelector(".hosts [role=alert]");
+    expect(await page.locator(".hosts [role=alert]").textContent()).toMatch(/a sign-in is asked for\. Reload/);
+    await expectAccessible(page, "signed out");
+    server.signedOut = false;
+    await page.locator(".notice.failure").getByRole("button", { name: "Reload" }).click();
+    await settled(page);
+    expect(await page.locator(".notice.failure").count()).toBe(0);
+    expectNoComplaints();
   });
 
   test("without a network", async () => {

@@ -178,6 +178,8 @@ describe("client", () => {
     ["no network", new TypeError("fetch failed"), "offline", "fetch failed"],
     ["a gateway without aggregator", new Response("bad gateway", { status: 502 }), "offline", "HTTP 502"],
     ["a refusal in our words", json({ error: { code: "x", message: "Say hello first." } }, { status: 400 }), "refused", "Say hello first."],
+    ["a proxy that asks for a sign-in", new Response("<html>", { status: 401 }), "signed_out", "HTTP 401"],
+    ["our own refusal of a token", json({ error: { code: "unauthorized", message: "Expired." } }, { status: 401 }), "refused", "Expired."],
     ["a refusal in no words", new Response("<html>", { status: 500 }), "refused", "HTTP 500"],
     ["no JSON", new Response("<html>"), "unexpected", "/x: the answer is not JSON"],
     ["a way that breaks off", new Response(new ReadableStream({ start: (body) => body.error(new TypeError("terminated")) })), "offline", "terminated"],

@@ -122,6 +122,7 @@ describe("labels", () => {
       expect(visible(`/a${sign}b`), sign.codePointAt(0)?.toString(16)).toBe("/a\ufffdb");
     }
     expect(labelOf("pages", "  ").text).toBe("␠␠");
+    expect(labelOf("pages", "/a b  c ").text).toBe("/a b␠␠c␠");
     expect(visible("/морские/鳥?x=1&y=é")).toBe("/морские/鳥?x=1&y=é");
   });
 });

@@ -35,8 +35,8 @@ export function labelOf(dimension: Dimension, value: string | null): Label {
 }
 
 export function plain(value: string): Label {
-  // Of nothing but spaces there would be nothing to see.
-  const text = visible(value.trim() === "" ? value.replace(/ /g, "\u2420") : value);
+  // A page does not show spaces that are at an end or follow another.
+  const text = visible(value.replace(/^ +| +$| {2,}/g, (spaces) => "\u2420".repeat(spaces.length)));
   return { text, title: text, special: false };
 }
 

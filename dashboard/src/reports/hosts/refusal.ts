@@ -10,6 +10,7 @@ export function refusalText(host: string, error: unknown): string {
   const text = t.hosts.refused;
   if (!(error instanceof Failure)) return text.other(host, String(error));
   if (error.kind === "offline") return text.offline(host);
+  if (error.kind === "signed_out") return text.signedOut(host);
   switch (error.code) {
     case "unauthorized":
     case "forbidden":
