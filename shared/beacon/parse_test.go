@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eider-analytics/eider/shared"
 )
@@ -169,6 +170,28 @@ func TestFlatten(t *testing.T) {
 	l.flatten(v)
 	if len(l.props) != shared.MaxProps || l.dropped != 10 {
 		t.Errorf("%d kept, %d dropped", len(l.props), l.dropped)
+	}
+}
+
+// TestManyMembersOfALongKey: a message of nothing but members costs no more than
+// others of its length.
+func TestManyMembersOfALongKey(t *testing.T) {
+	const members = 500_000
+	for _, key := range []string{"k", strings.Repeat("k", 7*shared.MaxPropKey)} {
+		v, ok := parse([]byte(`{"` + key + `":{"a":1` + strings.Repeat(`,"b":1`, members) + `}}`))
+		if !ok {
+			t.Fatal("no JSON")
+		}
+		var l propList
+		began := time.Now()
+		allocated := testing.AllocsPerRun(1, func() { l = propList{}; l.flatten(v) })
+		// Half a million keys of 3,500 bytes are 1.7 GB.
+		if took := time.Since(began); took > 5*time.Second || allocated > 10*maxMembers {
+			t.Errorf("a key of %d bytes: %s, %.0f allocations", len(key), took, allocated)
+		}
+		if l.dropped < members-maxMembers || len(l.props) == 0 || len(l.props) > 2 {
+			t.Errorf("%d kept, %d dropped", len(l.props), l.dropped)
+		}
 	}
 }
 

@@ -11,9 +11,14 @@ import (
 // maxDepth bounds the nesting of data that is flattened.
 const maxDepth = 10
 
+// maxMembers bounds how much of data is looked at, however often it says the
+// same key: long keys of objects times many members in them take seconds.
+const maxMembers = 1000
+
 // propList gathers properties within the limits.
 type propList struct {
 	props   []shared.Prop
+	members int // that were looked at
 	dropped int
 }
 
@@ -24,6 +29,10 @@ func (l *propList) flatten(v value) { l.object("", v, 0) }
 
 func (l *propList) object(prefix string, v value, depth int) {
 	v.fields(func(key string, v value) bool {
+		if l.members++; l.members > maxMembers {
+			l.dropped++
+			return true
+		}
 		key = prefix + key
 		switch {
 		case len(key) > 8*shared.MaxPropKey: // nested keys multiply
