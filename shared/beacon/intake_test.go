@@ -84,6 +84,9 @@ func newDoor(t *testing.T, mount Mount) *door {
 		state.Salts = append(state.Salts, shared.Salt{
 			Site: sites[i].ID, Key: [32]byte{byte(i + 1)}, Identity: shared.IdentityDay,
 			From: testNow.Add(-time.Hour).UnixMicro(), Until: testNow.Add(20 * time.Hour).UnixMicro(),
+		}, shared.Salt{
+			Site: sites[i].ID, Key: [32]byte{byte(i + 1), 1}, Identity: shared.IdentityDay,
+			From: testNow.Add(-25 * time.Hour).UnixMicro(), Until: testNow.Add(-time.Hour).UnixMicro(),
 		})
 	}
 	d.view = registry.NewView(state)

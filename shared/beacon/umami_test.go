@@ -143,6 +143,36 @@ func TestTokenOfThePeriodBefore(t *testing.T) {
 	}
 }
 
+// TestTokenAndMessageOfAnotherPeriod: who may say when a message was takes no
+// identity over midnight by it, neither into the period before nor out of it.
+func TestTokenAndMessageOfAnotherPeriod(t *testing.T) {
+	d := newDoor(t, Mount{})
+	midnight := testNow.Add(-time.Hour)
+	key := []string{"Authorization", "Bearer " + apiToken, "x-umami-cache", ""}
+	send := func(at time.Time, token string) (umamiReply, *shared.Event) {
+		t.Helper()
+		key[3] = token
+		reply := d.umami(1, fmt.Sprintf(`,"userAgent":%q,"ip":%q,"timestamp":%d`, chrome, visitor, at.Unix()), key...)
+		e := d.last()
+		return reply, &e
+	}
+	today, first := send(testNow, "")
+	_, before := send(midnight.Add(-time.Minute), today.Cache)
+	if before.VisitorID == 0 || before.VisitorID == first.VisitorID || before.Time >= midnight.UnixMicro() {
+		t.Errorf("the visitor of today, %x, is that of yesterday: %+v", first.VisitorID, before)
+	}
+	yesterday, before := send(midnight.Add(-time.Minute), "")
+	if _, e := send(testNow, yesterday.Cache); e.VisitorID != first.VisitorID {
+		t.Errorf("%x of yesterday lives on as %x, want %x", before.VisitorID, e.VisitorID, first.VisitorID)
+	}
+	// Another address has another identity before midnight, which is not the session's.
+	key[3] = today.Cache
+	d.umami(1, `,"userAgent":"`+chrome+`","ip":"203.0.113.9"`, key...)
+	if e := d.last(); e.VisitorID != first.VisitorID || e.PrevVisitorID != 0 || first.PrevVisitorID == 0 {
+		t.Errorf("%x, before %x; want the session's %x and nothing before", e.VisitorID, e.PrevVisitorID, first.VisitorID)
+	}
+}
+
 func TestUmamiWithoutIdentity(t *testing.T) {
 	d := newDoor(t, Mount{})
 	first := d.umami(1, "")

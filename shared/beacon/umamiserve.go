@@ -101,11 +101,12 @@ func (q *request) umamiOne(m *Message, token *string, events *[]shared.Event) (a
 		return beepBoop, TakenBot
 	}
 	// The token's session stands, so that a visitor stays one whose address
-	// changes under way; but nothing makes an identity where there may be none.
-	if visitor, ok := shared.ParseVisitorUUID(known.Session); current && ok && visitor != 0 && e.VisitorID != 0 {
-		e.VisitorID = visitor
+	// changes under way; but nothing makes an identity where there may be none,
+	// or takes one into another period, as of a message that says its own time.
+	if visitor, ok := shared.ParseVisitorUUID(known.Session); ok && visitor != 0 && current.covers(m, &q.sender) && e.VisitorID != 0 && e.VisitorID != visitor {
+		e.VisitorID, e.PrevVisitorID = visitor, 0 // the one before is the new address's
 	}
-	a := q.umamiAnswer(t, e, known)
+	a := q.umamiAnswer(t, m, e, known)
 	*token = a.Cache
 	if !written {
 		*events = (*events)[:len(*events)-1]
@@ -116,8 +117,8 @@ func (q *request) umamiOne(m *Message, token *string, events *[]shared.Event) (a
 
 // umamiAnswer makes the answer and the token in it. The visit is a hint: the
 // visits of reports follow from the events.
-func (q *request) umamiAnswer(t target, e *shared.Event, known claims) umamiAnswer {
-	now := q.sender.now
+func (q *request) umamiAnswer(t target, m *Message, e *shared.Event, known claims) umamiAnswer {
+	now := time.UnixMicro(q.sender.time(m)) // of the identity, which is of no other period
 	c := claims{
 		Website: t.name, Session: shared.VisitorUUID(e.VisitorID), Visit: known.Visit,
 		Issued: now.Unix(), Expires: now.Add(tokenLife).Unix(),
@@ -147,23 +148,34 @@ func (q *request) tokenKey(t target) []byte {
 	return q.in.ownKey
 }
 
+// period is a salt's, from its begin to its end, µs since 1970.
+type period struct{ from, until int64 }
+
+// covers reports whether a message happened in it.
+func (p period) covers(m *Message, s *sender) bool {
+	at := s.time(m)
+	return at >= p.from && at < p.until
+}
+
 // readToken returns the claims of a token of the same site. Anything else is
-// ignored: old trackers send back whatever they got. current says that it was
-// issued in the current period of the site's salt: where no salt is known, its
-// session can be of another one, and only its visit is worth something.
-func (q *request) readToken(token string, t target) (c claims, current bool) {
+// ignored: old trackers send back whatever they got. current is the period of
+// the site's salt, in which it was issued: where no salt is known, that is
+// none, as its session can be of another one, and only its visit is worth
+// something.
+func (q *request) readToken(token string, t target) (c claims, current period) {
 	if token == "" {
-		return claims{}, false
+		return claims{}, period{}
 	}
 	since := int64(0)
 	if salt, ok := q.view().Salt(t.name, q.sender.now.UnixMicro()); ok {
+		current = period{salt.From, salt.Until}
 		since = (salt.From + 999_999) / 1_000_000
 	}
 	c, ok := readToken(token, q.tokenKey(t), q.sender.now, since)
 	if !ok || c.Website != t.name {
-		return claims{}, false
+		return claims{}, period{}
 	}
-	return c, since != 0
+	return c, current
 }
 
 // umamiBatch takes a batch of Umami's. A bad message does not stop the rest.
