@@ -97,6 +97,7 @@ func TestTokenBuckets(t *testing.T) {
 		if first >= 300 || second != 429 || len(d.log.events) != 5 {
 			t.Errorf("%s: five messages of seven are %d, five more %d; %d are written", path, first, second, len(d.log.events))
 		}
+		d.counted(TooMany, 5)
 		d.trusted = true
 		if r := d.send("POST", path, body, "Origin", "", "Sec-Fetch-Mode", ""); r.StatusCode >= 300 {
 			t.Errorf("%s: a peer that speaks for itself: %d", path, r.StatusCode)
@@ -114,6 +115,25 @@ func TestTokenBuckets(t *testing.T) {
 	}
 	if r := d.send("POST", "/api/event", `{"n":"x","u":"https://ids.example/","d":"ids.example"}`); r.StatusCode != 202 {
 		t.Errorf("one site's crowd shuts another out: %d", r.StatusCode)
+	}
+	// Of a body that is refused as a whole each message has one outcome.
+	message := func(site string, n int) string {
+		return strings.Repeat(`{"k":"event","n":"x","u":"https://site.example/","s":"`+site+`","site":"`+site+`","name":"x","l":"00000000000000aa","o":1},`, n)
+	}
+	for path, other := range map[string]uint64{"/api/e": 2, "/api/events": 3} {
+		d = newDoor(t, Mount{})
+		d.in.sites.Store(newBuckets(1, 0, 5, siteBuckets))
+		list := "[" + message("nobody.example", 2) + message("site", 4) + message("picky", 1) + message("site", 2) + message("nobody.example", 1)
+		key := []string{}
+		if path == "/api/events" {
+			key = []string{"Authorization", "Bearer " + apiToken}
+		}
+		if r := d.send("POST", path, strings.TrimSuffix(list, ",")+"]", key...); r.StatusCode != 429 || len(d.log.events) != 0 {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+		if n := d.in.Counts().Of(UnknownSite); n != other || n+d.in.Counts().Of(WrongOrigin)+d.in.Counts().Of(TooMany) != 10 {
+			t.Errorf("%s: %d unknown, %d too many, want ten in all", path, n, d.in.Counts().Of(TooMany))
+		}
 	}
 	if newBuckets(-1, 5, 1, 16).take(1, 100, now) != 0 {
 		t.Error("no limit limits")

@@ -71,19 +71,19 @@ func (q *request) enter() bool {
 	}
 	s.honoured = s.keyed || q.in.cfg.Trusted != nil && q.in.cfg.Trusted(q.r) && !passedOn(q.r)
 	s.wishes = wishesOf(q.r)
-	return q.mayBring(1)
+	return q.mayBring(1, 1)
 }
 
-// mayBring takes tokens of the sender's address for n messages. It returns
-// false if it has answered.
-func (q *request) mayBring(n int) bool {
+// mayBring takes tokens of the sender's address for n messages, without which
+// all are refused. It returns false if it has answered.
+func (q *request) mayBring(n, all int) bool {
 	s := &q.sender
 	if s.honoured || n <= 0 {
 		return true
 	}
 	wait := q.in.addressMay(s.addr, n, s.now)
 	if wait > 0 {
-		q.in.counts.add(TooMany, n)
+		q.in.counts.add(TooMany, all)
 		q.fail(TooMany, nil, wait)
 	}
 	return wait <= 0

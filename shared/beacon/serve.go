@@ -13,11 +13,12 @@ import (
 // body at once: each message is judged by its own site. It returns the worst
 // that became of them, and false if it has answered.
 func (q *request) takeAll(list []Message) (worst Outcome, ok bool) {
-	if !q.mayBring(len(list) - 1) {
+	if !q.mayBring(len(list)-1, len(list)) {
 		return 0, false
 	}
 	events := takeEvents()
 	defer giveEvents(events)
+	refused := 0
 	for i := range list {
 		m := &list[i]
 		t, o := q.resolve(m)
@@ -26,7 +27,7 @@ func (q *request) takeAll(list []Message) (worst Outcome, ok bool) {
 		}
 		if o == Taken {
 			if wait := q.in.siteMay(t.name, 1, q.sender.now); wait > 0 {
-				q.in.counts.add(TooMany, len(list)-i)
+				q.in.counts.add(TooMany, len(list)-refused) // those that would be written, too
 				q.fail(TooMany, nil, wait)
 				return 0, false
 			}
@@ -38,6 +39,7 @@ func (q *request) takeAll(list []Message) (worst Outcome, ok bool) {
 		}
 		if o != Taken {
 			q.in.counts.add(o, 1)
+			refused++
 			worst = o
 		}
 	}
@@ -322,13 +324,14 @@ func (q *request) serverEvent(m *Message, events *[]shared.Event) Outcome {
 // takeSites takes the events' tokens, site by site, before anything is
 // written. It returns false if it has answered.
 func (q *request) takeSites(events []shared.Event) bool {
+	all := len(events)
 	for len(events) > 0 {
 		n := 1
 		for n < len(events) && events[n].Site == events[0].Site {
 			n++
 		}
 		if wait := q.in.siteMay(events[0].Site, n, q.sender.now); wait > 0 {
-			q.in.counts.add(TooMany, len(events))
+			q.in.counts.add(TooMany, all)
 			q.fail(TooMany, nil, wait)
 			return false
 		}

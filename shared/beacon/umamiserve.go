@@ -206,7 +206,7 @@ func (q *request) umamiBatch() {
 		q.invalid(err)
 		return
 	}
-	if !q.mayBring(answer.Size - 1) {
+	if !q.mayBring(answer.Size-1, answer.Size) {
 		return
 	}
 	index := 0
