@@ -28,9 +28,9 @@ func init() {
 // JSON, put it first.
 type Handler struct {
 	// The name of the site, usually its domain. By default each host that the
-	// route's host matchers name is a site of its own; a route without host
-	// matcher, or with a wildcard, needs a name. Placeholders are replaced
-	// when the configuration is loaded.
+	// route's host matchers name is a site of its own; on a route without host
+	// matcher, or with a wildcard, those hosts are sites that were added at the
+	// aggregator. Placeholders are replaced when the configuration is loaded.
 	Site string `json:"site,omitempty"`
 
 	// Paths whose requests are left out: counted as `excluded`, never

@@ -62,7 +62,8 @@ func (hr *hostResolver) get(h *Handler) *hostTable {
 }
 
 // lookup returns the site that a request's Host belongs to, or the runtime's
-// site for hosts that no configuration names. It does not allocate.
+// site for hosts that neither a configuration nor the registry names. It does not
+// allocate for those that a configuration names.
 func (hr *hostResolver) lookup(h *Handler, host string) *site {
 	t := hr.get(h)
 	if t.fixed != nil {
@@ -75,7 +76,23 @@ func (hr *hostResolver) lookup(h *Handler, host string) *site {
 	if s := t.byHost[string(normalHost(host, &buf))]; s != nil {
 		return s
 	}
+	if t.catchAll {
+		if s := h.rt.listed(host); s != nil {
+			return s
+		}
+	}
 	return h.rt.other
+}
+
+// listed is the site of a host that was added at the aggregator, which is how
+// hosts that a catch-all or a wildcard takes become sites. It goes by its first
+// domain, whichever of them is asked for; nil = the host is no site's.
+func (rt *runtime) listed(host string) *site {
+	known := rt.known.Load().Host(host)
+	if known == nil {
+		return nil
+	}
+	return rt.site(known.Domains[0])
 }
 
 // normalHost is a Host header without port, brackets and trailing dot, in

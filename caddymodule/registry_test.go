@@ -126,6 +126,44 @@ func TestUnknownHostsAreReported(t *testing.T) {
 	})
 }
 
+// A host that a catch-all or a wildcard takes counts once the registry has it,
+// and not before: that is what adding one is for.
+func TestAnAddedHostCounts(t *testing.T) {
+	e := newEdge(t)
+	e.agg.says("demo.localhost", nil)
+	port := e.port()
+	e.load("http://:" + port + ", http://*.wild.example:" + port + ` {
+	eider
+	header Content-Type text/html
+	respond "page"
+}`)
+	e.knows()
+	ask := func() {
+		for _, host := range []string{"Shop.example:8080", "shop.example.", "www.shop.example", "a.wild.example"} {
+			e.get("/page", "Host: "+host)
+		}
+		// Neither an id nor a UUID is a host.
+		for _, host := range []string{"the-site", "0190aaaa-0000-7000-8000-000000000001", "evil.example", "www.evil.example"} {
+			e.get("/page", "Host: "+host)
+		}
+	}
+	ask()
+	if got := e.results(); got["unknown_host"] != 8 || got["pageview"] != 0 {
+		t.Fatalf("before: %v", got)
+	}
+	e.agg.says("shop.example", func(s *shared.SiteConfig) { s.Domains = append(s.Domains, "a.wild.example") })
+	e.knows()
+	ask()
+	if got := e.results(); got["unknown_host"] != 12 || got["pageview"] != 4 {
+		t.Errorf("after: %v", got)
+	}
+	for _, event := range e.agg.wait(t, 4) {
+		if event.Site != "shop.example" || event.VisitorID == 0 {
+			t.Errorf("an event of %q, visitor %x", event.Site, event.VisitorID)
+		}
+	}
+}
+
 // What a request wishes, by what the site makes of it.
 func TestWishes(t *testing.T) {
 	const plain, dnt, gpc, out = "X: y", "DNT: 1", "Sec-GPC: 1", "Cookie: a=b; eider_optout=1; c=d"

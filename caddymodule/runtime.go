@@ -126,7 +126,8 @@ func (rt *runtime) identity(site string, at int64) (evidence.Identity, bool) {
 }
 
 // site returns the counters of a site, the same ones for the same name through
-// every reload. Names come from configurations alone, which bounds them.
+// every reload. Names come from configurations and the registry alone, which
+// bounds them.
 func (rt *runtime) site(name string) *site {
 	rt.sitesMu.Lock()
 	defer rt.sitesMu.Unlock()

@@ -103,6 +103,16 @@ func (v *View) Site(name string) *shared.SiteConfig {
 	return v.At(v.Find(name))
 }
 
+// Host is [View.Site] for the Host of a request, which anybody can make up: only a
+// domain is one, not an id or a UUID.
+func (v *View) Host(host string) *shared.SiteConfig {
+	s := v.Site(host)
+	if s == nil || !slices.Contains(s.Domains, host) && !slices.Contains(s.Domains, normal(host)) {
+		return nil
+	}
+	return s
+}
+
 // Place says where a view has a site. It keeps nothing of the view, whose
 // secrets must go when the next one comes.
 type Place struct {

@@ -141,7 +141,7 @@ export const t = {
     adding: "Adding…",
     addHost: (host: string): string => `Add ${host}`,
     more: (count: string): string => `Show ${count} more`,
-    added: (host: string): string => `${host} is a site now. Its requests count from here on.`,
+    added: (host: string): string => `${host} is a site now. Its requests count in a few seconds.`,
     show: "Show",
     showHost: (host: string): string => `Show ${host}`,
     refused: {
