@@ -303,7 +303,7 @@ func (a *Aggregator) mount() {
 
 func (a *Aggregator) newServer() *http.Server {
 	return &http.Server{
-		Handler:           http.HandlerFunc(a.dispatch),
+		Handler:           beacon.HidePanics(http.HandlerFunc(a.dispatch), a.log.Named("http")),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

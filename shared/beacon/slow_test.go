@@ -1,14 +1,20 @@
 package beacon
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // TestSlowBodiesBesideTheEndpointsEnd by a real server, which would wait for
@@ -79,5 +85,35 @@ func TestWithoutBodyNothingIsSet(t *testing.T) {
 		if len(w.set) != want || want > 0 && time.Until(w.set[0]) > otherBodyTime {
 			t.Errorf("body %q: deadlines %v, want %d", body, w.set, want)
 		}
+	}
+}
+
+// TestPanicsAreHidden: neither what a panic says nor whose request it was gets
+// into a log.
+func TestPanicsAreHidden(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	log := zap.New(core)
+	var own bytes.Buffer
+	server := httptest.NewUnstartedServer(HidePanics(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/aborts" {
+			panic(http.ErrAbortHandler)
+		}
+		panic("a defect at " + r.RequestURI)
+	}), log))
+	server.Config.ErrorLog = stdlog.New(&own, "", 0)
+	server.Start()
+	for _, path := range []string{"/?token=SECRET", "/aborts"} {
+		if res, err := http.Get(server.URL + path); err == nil {
+			_ = res.Body.Close()
+			t.Errorf("%s: answered %d", path, res.StatusCode)
+		}
+	}
+	server.Close()
+	all := logs.All()
+	if len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()["stack"]), "slow_test.go") {
+		t.Fatalf("%v", all)
+	}
+	if text := fmt.Sprint(all[0].Message, all[0].ContextMap(), own.String()); strings.Contains(text, "SECRET") || strings.Contains(text, "127.0.0.1") {
+		t.Error(text)
 	}
 }

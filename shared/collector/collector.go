@@ -200,7 +200,7 @@ func (c *Collector) serve(l net.Listener, h http.Handler, failed chan<- error) {
 		return
 	}
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: beacon.HidePanics(h, c.log.Named("http")), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: zap.NewStdLog(c.log.Named("http")),
 	}
 	c.servers = append(c.servers, s)
