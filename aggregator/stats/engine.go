@@ -89,7 +89,7 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 				return err
 			}
 		}
-		if len(judged.visitors) == 0 {
+		if len(judged) == 0 {
 			facts.Evidence = 0
 		}
 	}
@@ -99,7 +99,7 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 		if known, err = e.exceptions(ctx, list, siteID, &s); err != nil {
 			return err
 		}
-		if len(known.dups.seqs) == 0 {
+		if len(known.dups) == 0 {
 			facts.Keyed = 0
 		}
 	}

@@ -12,11 +12,24 @@ import (
 // the questions that need it: it is the same for all of them, days that are over
 // keep their answer, and mostly it is nobody, so that there is nothing to join.
 
-// unprovenDays are visitors, as the events name them, and the local days, in
-// days since 1970, on which they are bots.
-type unprovenDays struct {
-	visitors []uint64
-	days     []int64
+// unprovenDays are visitors, as the events name them, by the local days, in days
+// since 1970, on which they are bots.
+type unprovenDays []unprovenDay
+
+type unprovenDay struct {
+	day      int64
+	n        int
+	visitors numbers
+}
+
+// sql lists them.
+func (u unprovenDays) sql(b *builder) string {
+	var visitors, days numbers
+	for _, d := range u {
+		visitors.join(d.visitors)
+		days.repeat(d.day, d.n)
+	}
+	return "SELECT unnest(" + visitors.sql(b) + ") AS visitor, unnest(" + days.list(b, "BIGINT") + ") AS day"
 }
 
 // keptJudgements are spans of days; most questions need two.
@@ -48,8 +61,7 @@ func (e *Engine) judge(ctx context.Context, files []lake.File, siteID string, s 
 		if err != nil {
 			return all, err
 		}
-		all.visitors = append(all.visitors, part.visitors...)
-		all.days = append(all.days, part.days...)
+		all = append(all, part...)
 	}
 	return all, nil
 }
@@ -61,11 +73,9 @@ func (e *Engine) findUnproven(ctx context.Context, files []lake.File, r Range, f
 		return found, nil
 	}
 	err := e.query(ctx, files, compileUnproven(r, from, facts), func(scan func(...any) error) error {
-		var visitor uint64
-		var day int64
-		err := scan(&visitor, &day)
-		found.visitors = append(found.visitors, visitor)
-		found.days = append(found.days, day)
+		var d unprovenDay
+		err := scan(&d.day, &d.n, &d.visitors)
+		found = append(found, d)
 		return err
 	})
 	return found, err
@@ -91,8 +101,9 @@ func compileUnproven(r Range, from int64, facts state.Facts) statement {
 		" WHERE NOT proven AND views >= " + n(unprovenFrom) + ")")
 	query := "SELECT visitor, day FROM unproven"
 	if facts.Carried > 0 { // each name that the visitor had on the day
-		query = "SELECT DISTINCT named_so, u.day FROM (SELECT visitor_id, named_so, " + w.day + " AS day FROM named WHERE " + window(b, from, r.To) +
+		query = "SELECT DISTINCT named_so AS visitor, u.day AS day FROM (SELECT visitor_id, named_so, " + w.day + " AS day FROM named WHERE " + window(b, from, r.To) +
 			") n JOIN unproven u ON n.visitor_id = u.visitor AND n.day = u.day"
 	}
+	query = "SELECT day, count(*), " + gatherNumbers("visitor") + " FROM (" + query + ") GROUP BY day"
 	return statement{text: w.text(query), args: b.args}
 }

@@ -286,7 +286,7 @@ func hasLoads(f *state.Facts) bool { return f.Loads > 0 || f.Ahead > 0 }
 // unplain reports whether rows that complete others are to be told apart by
 // the exact rules even though it is known which of them count: they fill in.
 func (r *resolver) unplain() bool {
-	return r.known == nil || len(r.known.suspects) > 0 || r.facts.Trackers > 0
+	return r.known == nil || r.known.suspects != "" || r.facts.Trackers > 0
 }
 
 func (r *resolver) fillColumns() string {
@@ -308,8 +308,7 @@ func (r *resolver) noFill() string {
 // unproven defines the visitors and days that were judged for want of assets.
 func (r *resolver) unproven() {
 	if r.facts.Evidence > 0 {
-		r.add("unproven AS MATERIALIZED (SELECT visitor, list(day) AS days FROM (SELECT unnest(" + r.b.arg(r.judged.visitors) +
-			"::UBIGINT[]) AS visitor, unnest(" + r.b.arg(r.judged.days) + "::BIGINT[]) AS day) GROUP BY visitor)")
+		r.add("unproven AS MATERIALIZED (SELECT visitor, list(day) AS days FROM (" + r.judged.sql(r.b) + ") GROUP BY visitor)")
 	}
 }
 
@@ -347,10 +346,10 @@ func (r *resolver) counted() {
 // kept lists the completing rows that count, and as what; "" = there are none.
 func (r *resolver) kept() string {
 	if r.known != nil && !r.finding {
-		if len(r.known.became) == 0 {
+		if len(r.known.kept) == 0 {
 			return ""
 		}
-		return r.known.kept.sql(r.b) + ", unnest(" + r.b.arg(r.known.became) + "::VARCHAR[]) AS became"
+		return r.known.kept.sql(r.b)
 	}
 	var parts []string
 	if r.hasLoads() {
@@ -367,7 +366,7 @@ func (r *resolver) kept() string {
 // It completes it, unless it repeats another row: see suspect.go.
 func (r *resolver) soles(rows string) string {
 	which := ""
-	if len(r.known.suspects) > 0 { // loads has defined them
+	if r.known.suspects != "" { // loads has defined them
 		which = " ANTI JOIN suspects USING (view_id)"
 	}
 	loads := "SELECT * FROM events" + which + " WHERE " + isLoad + " AND " + r.near()

@@ -2,17 +2,13 @@ package stats
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/eider-analytics/eider/aggregator/duck"
 	"github.com/eider-analytics/eider/aggregator/lake"
-	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -22,43 +18,12 @@ const testSite = "example-com"
 // batches of the given size; some of them are cut, the rest is hot.
 func realLake(t testing.TB, events []shared.Event, batch int) (*Engine, []lake.File) {
 	t.Helper()
-	dir := t.TempDir()
-	s, err := state.Open(filepath.Join(dir, "state"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := lake.Open(lake.Config{Dir: filepath.Join(dir, "lake"), State: s, HotDelay: time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := duck.Open(duck.Config{Lake: filepath.Join(dir, "lake"), Temp: filepath.Join(dir, "tmp")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := context.Background()
-	t.Cleanup(func() {
-		_ = db.Close()
-		_ = l.Close(ctx)
-		_ = s.Close()
-	})
-	pos := uint64(0)
+	g := newGrowingLake(t)
 	for part := range slices.Chunk(events, batch) {
-		pos++
-		if err := l.Ingest(ctx, lake.Batch{SpoolPos: pos, Events: slices.Clone(part)}); err != nil {
-			t.Fatal(err)
-		}
-		if pos%3 == 0 {
-			if err := l.Flush(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
+		g.take(part, g.pos%3 == 2)
 	}
-	if err := l.Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	snap := l.Snapshot()
-	t.Cleanup(snap.Release)
-	return NewEngine(db), snap.Files
+	g.take(nil, true)
+	return g.Engine, g.files()
 }
 
 // outcome is what became of one row.
@@ -315,8 +280,13 @@ func (f *reference) fill() {
 // resolvedRows asks for every row of the range as it counts.
 func resolvedRows(t *testing.T, e *Engine, files []lake.File, r Range, fill bool) map[rowKey]outcome {
 	t.Helper()
+	return askRows(t, e, files, statement{from: r.From, to: r.To, zone: r.Zone, fill: fill})
+}
+
+// askRows asks for every row of the statement's span as it counts.
+func askRows(t testing.TB, e *Engine, files []lake.File, s statement) map[rowKey]outcome {
+	t.Helper()
 	b := &builder{}
-	s := statement{from: r.From, to: r.To, zone: r.Zone, fill: fill}
 	s.text = "SELECT edge, seq, coalesce(class, ''), coalesce(verdict, ''), coalesce(visitor_id, 0), coalesce(screen_size, '')," +
 		" coalesce(title, ''), reclassified FROM counted WHERE " + window(b, s.from, s.to)
 	s.args = b.args

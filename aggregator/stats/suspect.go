@@ -38,18 +38,10 @@ func (e *Engine) findExceptions(ctx context.Context, files []lake.File, w lookup
 			return nil, err
 		}
 	}
-	if len(found.suspects) == 0 && facts.Trackers == 0 {
+	if found.suspects == "" && facts.Trackers == 0 {
 		return found, nil
 	}
-	err := e.query(ctx, files, compileKept(w, facts, found), func(scan func(...any) error) error {
-		var edge, became string
-		var epoch, seq uint64
-		err := scan(&edge, &epoch, &seq, &became)
-		found.kept.add(edge, epoch, seq)
-		found.became = append(found.became, became)
-		return err
-	})
-	return found, err
+	return found, e.query(ctx, files, compileKept(w, facts, found), found.kept.scan)
 }
 
 // findDuplicates finds the rows that rule 1 leaves out. Few keys come twice: rows
@@ -59,27 +51,15 @@ func (e *Engine) findDuplicates(ctx context.Context, files []lake.File, w lookup
 		return nil
 	}
 	hashes, err := e.numbers(ctx, files, compileRepeated(w))
-	if err != nil || len(hashes) == 0 {
+	if err != nil || hashes == "" {
 		return err
 	}
-	return e.query(ctx, files, compileDuplicates(w, hashes), func(scan func(...any) error) error {
-		var edge string
-		var epoch, seq uint64
-		err := scan(&edge, &epoch, &seq)
-		found.dups.add(edge, epoch, seq)
-		return err
-	})
+	return e.query(ctx, files, compileDuplicates(w, hashes), found.dups.scan)
 }
 
-// numbers asks for one column of numbers.
-func (e *Engine) numbers(ctx context.Context, files []lake.File, s statement) ([]uint64, error) {
-	var list []uint64
-	err := e.query(ctx, files, s, func(scan func(...any) error) error {
-		var n uint64
-		err := scan(&n)
-		list = append(list, n)
-		return err
-	})
+// numbers asks for some.
+func (e *Engine) numbers(ctx context.Context, files []lake.File, s statement) (list numbers, err error) {
+	err = e.query(ctx, files, s, func(scan func(...any) error) error { return scan(&list) })
 	return list, err
 }
 
@@ -102,38 +82,39 @@ func compileSuspects(w lookup, facts state.Facts) statement {
 		" OR " + said + ") AND " + r.near() + ") GROUP BY view_id HAVING NOT (bit_or(role) = " + viewBit + " AND count(*) = 1 OR" +
 		// Of two rows alone the ids are the same if they cancel out.
 		" bit_or(role) = (" + viewBit + " | " + loadBit + ") AND count(*) = 2 AND bit_xor(who) = 0 AND max(t) - min(t) <= " + r.micros(early) + ")"
+	gather := "SELECT " + gatherNumbers("view_id") + " FROM ("
 	if facts.Trackers == 0 {
-		return statement{text: text, args: b.args}
+		return statement{text: gather + text + ")", args: b.args}
 	}
 	r.named()
 	r.add("trackers AS MATERIALIZED (SELECT DISTINCT visitor_id AS who, pathname AS path FROM named WHERE " + isTracker + " AND " + r.near() + ")")
 	text += " UNION SELECT view_id FROM named SEMI JOIN trackers ON visitor_id IS NOT DISTINCT FROM who AND pathname IS NOT DISTINCT FROM path" +
 		" WHERE view_id IS NOT NULL AND " + seen + " AND " + r.near()
-	return statement{text: r.text(text), args: b.args}
+	return statement{text: r.text(gather + text + ")"), args: b.args}
 }
 
 // compileRepeated is the SQL that finds the hashes of keys that come twice.
 func compileRepeated(w lookup) statement {
 	b := &builder{}
 	from, to := w.reach()
-	return statement{text: "SELECT h FROM (SELECT hash(dedupe_key) AS h FROM events WHERE dedupe_key IS NOT NULL AND " + window(b, from, to) +
-		") GROUP BY h HAVING count(*) > 1", args: b.args}
+	return statement{text: "SELECT " + gatherNumbers("h") + " FROM (SELECT h FROM (SELECT hash(dedupe_key) AS h FROM events WHERE dedupe_key IS NOT NULL AND " + window(b, from, to) +
+		") GROUP BY h HAVING count(*) > 1)", args: b.args}
 }
 
 // compileDuplicates is the SQL of rule 1 for rows with such keys. Those around
 // the window are wanted, too: the other rules look at rows there.
-func compileDuplicates(w lookup, hashes []uint64) statement {
+func compileDuplicates(w lookup, hashes numbers) statement {
 	from, to := w.reach()
 	r := &resolver{b: &builder{}, from: from, to: to}
-	r.add("doubtful AS MATERIALIZED (SELECT unnest(" + r.b.arg(hashes) + "::UBIGINT[]) AS h)")
+	r.add("doubtful AS MATERIALIZED (SELECT unnest(" + hashes.sql(r.b) + ") AS h)")
 	r.repeats("(SELECT *, hash(dedupe_key) AS h FROM events) SEMI JOIN doubtful USING (h)")
-	return statement{text: r.text("SELECT edge, epoch, seq FROM dups"), args: r.b.args}
+	return statement{text: r.text(gatherRows("'' AS became", "SELECT edge, epoch, seq FROM dups")), args: r.b.args}
 }
 
 // compileKept is the SQL of rules 2 to 5 for the rows of a window, of which
 // suspects and duplicates are known.
 func compileKept(w lookup, facts state.Facts, found *exceptions) statement {
-	if len(found.dups.seqs) == 0 {
+	if len(found.dups) == 0 {
 		facts.Keyed = 0
 	}
 	from, to := w.reach()
@@ -143,5 +124,5 @@ func compileKept(w lookup, facts state.Facts, found *exceptions) statement {
 	r.loads()
 	r.trackers()
 	inside := " WHERE t >= " + r.b.arg(w.from) + "::BIGINT AND t < " + r.b.arg(w.to) + "::BIGINT"
-	return statement{text: r.text("SELECT edge, epoch, seq, became FROM (" + r.kept() + ")" + inside), args: r.b.args}
+	return statement{text: r.text(gatherRows("became", "SELECT edge, epoch, seq, became FROM ("+r.kept()+")"+inside)), args: r.b.args}
 }
