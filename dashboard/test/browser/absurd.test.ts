@@ -1,30 +1,13 @@
 // Numbers and names that no site should have, and that somebody will have: the
 // page keeps its shape, and says what they are.
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { expectAccessible } from "./axe";
-import { DESKTOP, launch, type Look, open, TELEPHONE, type Watched } from "./browser";
-import { FixtureServer } from "./server";
+import { DESKTOP, type Look, settled, TELEPHONE } from "./browser";
+import { withFixtures } from "./fixtures";
 
-let browser: Browser;
-let server: FixtureServer;
-let watched: Watched | null = null;
-
-beforeAll(async () => {
-  server = await FixtureServer.start();
-  browser = await launch();
-});
-
-afterEach(async () => {
-  await watched?.context.close();
-  watched = null;
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const { visit, expectNoComplaints } = await withFixtures();
 
 /** The largest whole number of JSON that is exact, and one that is not. */
 const BIG = Number.MAX_SAFE_INTEGER;
@@ -52,16 +35,15 @@ const ROWS = [
   { value: "عربي/مسار", visitors: null, pageviews: 0, events: 1 },
 ];
 
-async function visit(path: string, look: Look): Promise<Page> {
-  watched = await open(browser, server.url, path, look, { frozen: true, still: true });
-  const { page } = watched;
+async function absurd(path: string, look: Look): Promise<Page> {
+  const page = await visit(path, look, true);
   await page.route("**/api/stats/**", (route) => {
     const name = new URL(route.request().url()).pathname.slice("/api/stats/".length);
     return route.fulfill({ json: ANSWERS[name] ?? ROWS });
   });
   await page.route("**/api/sites/unknown", (route) => route.fulfill({ json: [{ host: HOST, requests: BIG, last_seen: "2026-11-22T08:00:00Z" }] }));
   await page.reload();
-  await page.waitForSelector(".reports[aria-busy=false] .number .value");
+  await settled(page);
   await page.waitForSelector(".hosts");
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
   return page;
@@ -80,7 +62,7 @@ test.each<[string, Look]>([
   ["1440", { ...DESKTOP, dark: false }],
   ["390", { ...TELEPHONE, dark: true }],
 ])("nothing leaves its place (%s)", async (_, look) => {
-  const page = await visit("/?site=hostile&traffic=requests", look);
+  const page = await absurd("/?site=hostile&traffic=requests", look);
   await page.waitForSelector("[data-result]");
   expect(await cut(page)).toEqual([]);
   await expectAccessible(page, "requests");
@@ -92,5 +74,5 @@ test.each<[string, Look]>([
   expect(await page.locator("[data-metric=visitors] .value .hidden").textContent()).toBe("9.01E15");
   expect(await page.locator("[data-metric=visitors] .value").getAttribute("title")).toBe("9,007,199,254,740,991");
   expect(await page.locator(".notice.identity strong").allTextContents()).toEqual(["Visitors were told apart anew 40 times, last from 22 Nov, 09:00 UTC on."]);
-  expect(watched?.complaints).toEqual([]);
+  expectNoComplaints();
 });

@@ -30,6 +30,15 @@ export interface Look {
 
 export const DESKTOP = { width: 1440, height: 1000 };
 export const TELEPHONE = { width: 390, height: 844 };
+export const LIGHT: Look = { ...DESKTOP, dark: false };
+
+/** Both sizes in both themes, for test.each. */
+export const LOOKS: [string, Look][] = [
+  ["1440", LIGHT],
+  ["1440 dark", { ...DESKTOP, dark: true }],
+  ["390", { ...TELEPHONE, dark: false }],
+  ["390 dark", { ...TELEPHONE, dark: true }],
+];
 
 export interface Watched {
   page: Page;
@@ -77,4 +86,14 @@ export async function open(browser: Browser, base: string, path: string, look: L
 /** query is what the address bar says now; the driver's own copy of it lags behind. */
 export async function query(page: Page): Promise<URLSearchParams> {
   return new URLSearchParams(await page.evaluate(() => location.search));
+}
+
+/** settled waits until the page shows the answers to what it asked. */
+export async function settled(page: Page): Promise<void> {
+  await page.waitForSelector(".reports[aria-busy=false] .number .value");
+}
+
+/** sideways is by how many pixels the page is wider than its window. */
+export function sideways(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }

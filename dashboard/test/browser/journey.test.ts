@@ -8,7 +8,7 @@ import { t } from "../../src/text/en";
 import { formatCount, formatDuration, formatInteger, formatPercent } from "../../src/text/format";
 import type { BreakdownRow, Dimension, MainStats, SeriesPoint, Site } from "../../src/api/types";
 import { expectAccessible } from "./axe";
-import { DESKTOP, launch, open, query, TELEPHONE, type Watched } from "./browser";
+import { launch, LOOKS, open, query, settled, sideways, type Watched } from "./browser";
 import { FixtureServer } from "./server";
 
 const REAL = process.env["EIDER_URL"];
@@ -33,11 +33,6 @@ async function api<T>(path: string): Promise<T> {
   const response = await fetch(base + path);
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return (await response.json()) as T;
-}
-
-/** settled waits until the page shows the answers to what it asked. */
-async function settled(page: Page): Promise<void> {
-  await page.waitForSelector(".reports[aria-busy=false] .number .value");
 }
 
 async function metric(page: Page, key: string): Promise<string> {
@@ -259,16 +254,10 @@ async function walkKeys(watched: Watched): Promise<void> {
 }
 
 async function expectNoSideways(page: Page): Promise<void> {
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(overflow, "the page scrolls sideways").toBeLessThanOrEqual(0);
+  expect(await sideways(page), "the page scrolls sideways").toBeLessThanOrEqual(0);
 }
 
-describe.each([
-  { size: "1440", look: { ...DESKTOP, dark: false } },
-  { size: "1440 dark", look: { ...DESKTOP, dark: true } },
-  { size: "390", look: { ...TELEPHONE, dark: false } },
-  { size: "390 dark", look: { ...TELEPHONE, dark: true } },
-])("at $size", ({ look }) => {
+describe.each(LOOKS)("at %s", (_, look) => {
   test("through every control", { timeout: 120_000 }, async () => {
     const sites = await api<Site[]>("/api/sites");
     const site = sites[0]?.site_id ?? "";

@@ -2,47 +2,15 @@
 // that are known exactly, losses, hostile text, silence, failure. Only against
 // the fixtures.
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { expectAccessible } from "./axe";
-import { DESKTOP, launch, type Look, open, query, TELEPHONE, type Watched } from "./browser";
-import { FixtureServer } from "./server";
+import { LIGHT, query, settled, sideways, TELEPHONE } from "./browser";
+import { FAILED_LOAD, withFixtures } from "./fixtures";
 
-let browser: Browser;
-let server: FixtureServer;
-let watched: Watched | null = null;
+const { server, visit, expectNoComplaints } = await withFixtures();
 
-beforeAll(async () => {
-  server = await FixtureServer.start();
-  browser = await launch();
-});
-
-afterEach(async () => {
-  await watched?.context.close();
-  watched = null;
-  server.reset();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-const LIGHT: Look = { ...DESKTOP, dark: false };
-
-async function visit(path: string, look: Look = LIGHT, still = false): Promise<Page> {
-  watched = await open(browser, server.url, path, look, { frozen: true, still });
-  return watched.page;
-}
-
-const settled = (page: Page) => page.waitForSelector(".reports[aria-busy=false] .number .value");
 const value = (page: Page, key: string) => page.locator(`[data-metric=${key}] .value .hidden`).textContent();
-
-/** A test whose page complained about nothing but what it had to. */
-function expectNoComplaints(...allowed: RegExp[]): void {
-  const rest = watched?.complaints.filter((complaint) => !allowed.some((pattern) => pattern.test(complaint)));
-  expect(rest).toEqual([]);
-}
 
 describe("numbers", () => {
   test("of thirty days, with their change", async () => {
@@ -103,7 +71,7 @@ describe("a site without visitor ids", () => {
     const cells = await page.locator(".chart-table tbody tr").first().locator("td").allTextContents();
     expect(cells[0]).toBe("–not known");
     expect(cells[1]).toMatch(/^[\d,]+$/);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0);
+    expect(await sideways(page)).toBe(0);
     expectNoComplaints();
   });
 
@@ -276,8 +244,6 @@ describe("nothing there", () => {
 });
 
 describe("trouble", () => {
-  const FAILED_LOAD = /^error: Failed to load resource/;
-
   test("from the start: says what is wrong and heals", async () => {
     server.failing = 503;
     const page = await visit("/");
@@ -328,10 +294,10 @@ describe("trouble", () => {
   test("without a network", async () => {
     const page = await visit("/?period=30d");
     await settled(page);
-    await watched?.context.setOffline(true);
+    await page.context().setOffline(true);
     await page.waitForSelector(".live.away");
     expect(await page.locator(".live").textContent()).toBe("Offline");
-    await watched?.context.setOffline(false);
+    await page.context().setOffline(false);
     await page.waitForSelector(".live.busy");
     expectNoComplaints(FAILED_LOAD);
   });

@@ -1,53 +1,14 @@
 // All traffic and the hosts that are no sites: what is said, what opens, what a
 // refusal looks like, and text from outside that wants to be more.
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { expectAccessible } from "./axe";
-import { DESKTOP, launch, type Look, open, query, TELEPHONE, type Watched } from "./browser";
-import { FixtureServer } from "./server";
+import { LIGHT, LOOKS, query, sideways } from "./browser";
+import { FAILED_LOAD, withFixtures } from "./fixtures";
 
-let browser: Browser;
-let server: FixtureServer;
-let watched: Watched | null = null;
+const { server, visit, read, expectNoComplaints } = await withFixtures();
 
-beforeAll(async () => {
-  server = await FixtureServer.start();
-  browser = await launch();
-});
-
-afterEach(async () => {
-  await watched?.context.close();
-  watched = null;
-  server.reset();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-const LIGHT: Look = { ...DESKTOP, dark: false };
-const LOOKS: [string, Look][] = [
-  ["1440", LIGHT],
-  ["1440 dark", { ...DESKTOP, dark: true }],
-  ["390", { ...TELEPHONE, dark: false }],
-  ["390 dark", { ...TELEPHONE, dark: true }],
-];
-
-async function visit(path: string, look: Look = LIGHT): Promise<Page> {
-  watched = await open(browser, server.url, path, look, { frozen: true, still: true });
-  await watched.page.waitForSelector(".reports[aria-busy=false] .number .value");
-  return watched.page;
-}
-
-function expectNoComplaints(...allowed: RegExp[]): void {
-  expect(watched?.complaints.filter((complaint) => !allowed.some((pattern) => pattern.test(complaint)))).toEqual([]);
-}
-
-const FAILED_LOAD = /^error: Failed to load resource/;
-
-const sideways = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 const words = (page: Page, selector: string) =>
   page.locator(selector).evaluateAll((nodes) => nodes.map((node) => (node as HTMLElement).innerText.replace(/\s+/g, " ").trim()));
 const tab = (page: Page, name: string) => page.locator(`input[name=traffic][value="${name}"]`);
@@ -66,7 +27,7 @@ function markedPixels(page: Page): Promise<number> {
 
 describe("all traffic", () => {
   test.each(LOOKS)("people and everything else, side by side (%s)", async (_, look) => {
-    const page = await visit("/?period=30d", look);
+    const page = await read("/?period=30d", look);
     expect(await words(page, ".traffic .sums > div")).toEqual(["Page views of people 38,120", "Requests in all 909,470"]);
     expect(await words(page, ".share-list li")).toEqual([
       "Pages 39,204 4%",
@@ -98,7 +59,7 @@ describe("all traffic", () => {
 
   test.each([320, 760, 1180, 2560])("%i pixels: nothing scrolls sideways, opened at anything", async (width) => {
     server.unknown = "all";
-    const page = await visit("/?period=30d&traffic=requests", { width, height: 900, dark: false });
+    const page = await read("/?period=30d&traffic=requests", { width, height: 900, dark: false });
     await page.locator(".hosts summary").click();
     for (const name of ["requests", "pageviews", "bots", "not-found"]) {
       await tab(page, name).check({ force: true });
@@ -113,7 +74,7 @@ describe("all traffic", () => {
   });
 
   test("every request has a plain reason, and they sum to all", async () => {
-    const page = await visit("/?period=30d&traffic=requests");
+    const page = await read("/?period=30d&traffic=requests");
     expect((await words(page, "[data-result=health_check]"))[0]).toBe("Health checks A load balancer or an orchestrator asked whether the site is alive. 43,200 5%");
     const rows = await words(page, ".results tbody td:nth-child(2)");
     const sum = rows.reduce((all, row) => all + Number(row.replaceAll(",", "")), 0);
@@ -123,13 +84,13 @@ describe("all traffic", () => {
   });
 
   test("people's page views are a sum that can be followed", async () => {
-    const page = await visit("/?period=30d&traffic=pageviews");
+    const page = await read("/?period=30d&traffic=pageviews");
     expect(await markedPixels(page), "no mark where no salts were lost").toBe(0);
     expect(await words(page, ".sum tr td")).toEqual(["36,911", "+ 1,204", "+ 402", "+ 1,688", "− 2,085", "38,120"]);
   });
 
   test("by keyboard alone", async () => {
-    const page = await visit("/?period=30d");
+    const page = await read("/?period=30d");
     await page.getByRole("button", { name: "Show details" }).focus();
     await page.keyboard.press("Enter");
     await page.keyboard.press("Tab");
@@ -148,7 +109,7 @@ describe("all traffic", () => {
   });
 
   test("a table is asked for only while it is open", async () => {
-    const page = await visit("/?period=30d");
+    const page = await read("/?period=30d");
     const asked: string[] = [];
     page.on("request", (request) => asked.push(new URL(request.url()).pathname));
     await page.waitForTimeout(2_500);
@@ -163,7 +124,7 @@ describe("all traffic", () => {
 
   test("nothing there is said, and no zero is made up", async () => {
     server.sites = "all";
-    const page = await visit("/?site=hostile&traffic=downloads");
+    const page = await read("/?site=hostile&traffic=downloads");
     expect(await page.locator(".traffic-details .nothing").textContent()).toBe("No downloads in this period");
     await tab(page, "not-found").check({ force: true });
     await expect.poll(() => page.locator(".traffic-details .nothing").textContent()).toBe("Nothing was missing in this period");
@@ -173,7 +134,7 @@ describe("all traffic", () => {
   test("no edge reported: said, not zero", async () => {
     // Days without requests: the books have none, whatever page views an import brought.
     server.noRequests = true;
-    const page = await visit("/?period=30d&traffic=requests");
+    const page = await read("/?period=30d&traffic=requests");
     expect((await words(page, ".traffic .sums > div"))[1]).toMatch(/^Requests in all –/);
     expect(await page.locator(".traffic .nothing").first().textContent()).toContain("No proxy reported requests of this period.");
     await expectAccessible(page, "no requests");
@@ -183,7 +144,7 @@ describe("all traffic", () => {
   test("books and tables that can't be had leave the rest of the page alone, and heal", async () => {
     server.noBooks = true;
     server.noTables = true;
-    const page = await visit("/?period=30d&traffic=bots");
+    const page = await read("/?period=30d&traffic=bots");
     expect(await page.locator(".traffic > .nothing").textContent()).toContain("can’t be read just now");
     await page.locator(".traffic-details .refused").waitFor();
     expect(await page.locator(".traffic-details .refused").textContent()).toContain("There is no site");
@@ -196,7 +157,7 @@ describe("all traffic", () => {
   });
 
   test("a table that fails shows no rows of other days", async () => {
-    const page = await visit("/?period=30d&traffic=bots");
+    const page = await read("/?period=30d&traffic=bots");
     await page.waitForSelector("[data-table=bots] tbody:not(.skeleton-rows) tr");
     server.noTables = true;
     await page.keyboard.press("w");
@@ -210,7 +171,7 @@ describe("all traffic", () => {
   });
 
   test("text from outside stays text", async () => {
-    const page = await visit("/?site=hostile&traffic=bots");
+    const page = await read("/?site=hostile&traffic=bots");
     await page.waitForSelector("[data-table=bots] tbody:not(.skeleton-rows) tr");
     expect(await words(page, "[data-table=bots] bdi")).toEqual(["<script>alert(1)</script>", "\ufffdtobelgooG", "__proto__", "Unknown"]);
     await tab(page, "requests").check({ force: true });
@@ -227,7 +188,7 @@ describe("all traffic", () => {
 
   test("lost salts are said with their moment", async () => {
     server.incomplete = true;
-    const page = await visit("/?period=30d");
+    const page = await read("/?period=30d");
     expect(await page.locator(".notice.identity").textContent()).toBe(
       "Visitors were told apart anew from 18 Nov, 03:00 on. The keys that identities are made with were lost. Who came before and after is counted as two visitors.",
     );
@@ -251,14 +212,14 @@ describe("hosts that are no sites", () => {
   const summary = (page: Page) => page.locator(".hosts summary");
 
   test("are no line where there are none", async () => {
-    const page = await visit("/");
+    const page = await read("/");
     await page.waitForTimeout(300);
     expect(await page.locator(".hosts").count()).toBe(0);
   });
 
   test.each(LOOKS)("are listed, and one is added (%s)", async (_, look) => {
     server.unknown = "all";
-    const page = await visit("/", look);
+    const page = await read("/", look);
     expect((await words(page, ".hosts summary"))[0]).toBe("3 hosts are seen that are no sites. Show them");
     await expectAccessible(page, "closed");
     await summary(page).focus();
@@ -292,7 +253,7 @@ describe("hosts that are no sites", () => {
   ])("a refusal says what to do: %s", async (_, refusing, says) => {
     server.unknown = "all";
     server.refusing = refusing;
-    const page = await visit("/");
+    const page = await read("/");
     await summary(page).click();
     await page.getByRole("button", { name: "Add staging.tidewater.example" }).click();
     await page.waitForSelector(".hosts [role=alert]");
@@ -325,7 +286,7 @@ describe("hosts that are no sites", () => {
   test("a host's name never gets into a command that is there to be copied", async () => {
     server.unknown = "all";
     server.refusing = { status: 401, code: "unauthorized", message: "" };
-    const page = await visit("/");
+    const page = await read("/");
     await summary(page).click();
     await page.getByRole("button", { name: /^Add <img/ }).click();
     await page.waitForSelector(".hosts [role=alert]");
@@ -335,7 +296,7 @@ describe("hosts that are no sites", () => {
 
   test("of many, the most asked for come first", async () => {
     server.unknown = "many";
-    const page = await visit("/");
+    const page = await read("/");
     await summary(page).click();
     expect(await page.locator(".hosts tbody tr").count()).toBe(10);
     await page.getByRole("button", { name: "Show 14 more" }).click();
@@ -345,8 +306,7 @@ describe("hosts that are no sites", () => {
   test("are offered before there is any site", async () => {
     server.sites = "none";
     server.unknown = "all";
-    watched = await open(browser, server.url, "/", LIGHT, { frozen: true, still: true });
-    const { page } = watched;
+    const page = await visit("/", LIGHT, true);
     await page.waitForSelector(".waiting-page");
     await page.waitForSelector(".hosts summary");
     await expectAccessible(page, "no site, hosts");
@@ -359,7 +319,7 @@ describe("hosts that are no sites", () => {
 
 describe("archived sites", () => {
   test("are chosen apart, shown as such, and never by default", async () => {
-    const page = await visit("/");
+    const page = await read("/");
     expect(await page.locator("h1 optgroup[label=Archived] option").allTextContents()).toEqual(["attic.example"]);
     expect(await page.locator(".badge").count()).toBe(0);
     await page.locator(".site-picker select").selectOption("attic");
