@@ -4,8 +4,8 @@ import type { Site } from "../api/types";
 import { type DateRange, type Period, previousRange } from "../time/period";
 import { t } from "../text/en";
 import { formatRange, formatRangeShort } from "../text/format";
+import { siteName } from "../text/outside";
 import { ChevronDown, ChevronLeft, ChevronRight } from "../ui/icons";
-import { visible } from "../reports/breakdown/label";
 
 interface Props {
   site: Site;
@@ -18,10 +18,6 @@ interface Props {
   bare: boolean;
   onSite: (site: string) => void;
   onPeriod: (period: Period) => void;
-}
-
-export function siteName(site: Site): string {
-  return visible(site.name || site.domains[0] || site.site_id);
 }
 
 export function Headline(props: Props) {

@@ -3,9 +3,8 @@
 import type { Failure } from "../api/client";
 import type { Site } from "../api/types";
 import { t } from "../text/en";
-import { visible } from "../reports/breakdown/label";
+import { siteName, visible } from "../text/outside";
 import { Warning } from "../ui/icons";
-import { siteName } from "./Headline";
 import { Water } from "./Waiting";
 
 interface Props {

@@ -4,8 +4,8 @@
 import { useState } from "preact/hooks";
 import type { Site } from "../api/types";
 import { t } from "../text/en";
+import { siteName } from "../text/outside";
 import { Duck } from "../ui/Duck";
-import { siteName } from "./Headline";
 
 export function caddyfile(domain: string, aggregator: string): string {
   return `{

@@ -1,8 +1,8 @@
 // What to know of one table's numbers, behind a line that opens: the sentences
 // are long, and most readers need them once.
 
-import { visible } from "../reports/breakdown/label";
 import { t } from "../text/en";
+import { visible } from "../text/outside";
 
 interface Props {
   /** For the table's aria-describedby, which reads what is closed, too. */

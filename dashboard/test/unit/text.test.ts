@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { edgeTroubles } from "../../src/reports/accounting/edges";
-import { labelOf, visible } from "../../src/reports/breakdown/label";
+import { labelOf } from "../../src/reports/breakdown/label";
 import type { EdgeAccount } from "../../src/api/types";
 import { computeChange } from "../../src/text/change";
 import { t } from "../../src/text/en";
@@ -15,6 +15,7 @@ import {
   formatTick,
   pickLocale,
 } from "../../src/text/format";
+import { visible } from "../../src/text/outside";
 
 describe("numbers", () => {
   test.each([

@@ -3,8 +3,8 @@
 import type { Accounting, Incident } from "../../api/types";
 import { t, wordFor } from "../../text/en";
 import { formatDuration, formatInteger, formatMoments } from "../../text/format";
+import { visible } from "../../text/outside";
 import { Warning } from "../../ui/icons";
-import { visible } from "../breakdown/label";
 import { edgeName, type EdgeTrouble, edgeTroubles } from "./edges";
 
 interface Props {

@@ -1,9 +1,9 @@
-// What a row is called. Names come from outside: they are text, whatever they
-// look like.
+// What a row is called.
 
 import type { Dimension } from "../../api/types";
 import { t, wordFor } from "../../text/en";
 import { countryName } from "../../text/format";
+import { visible } from "../../text/outside";
 
 export interface Label {
   text: string;
@@ -38,16 +38,4 @@ export function plain(value: string): Label {
   // A page does not show spaces that are at an end or follow another.
   const text = visible(value.replace(/^ +| +$| {2,}/g, (spaces) => "\u2420".repeat(spaces.length)));
   return { text, title: text, special: false };
-}
-
-/**
- * visible shows control characters, direction overrides and what takes no room as
- * signs, so that a path can't pretend to be another one (\u202e turns the rest of
- * a line around).
- */
-export function visible(value: string): string {
-  return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115f\u1160\u2800\u3164\uffa0]/gu, (sign) => {
-    const code = sign.codePointAt(0) ?? 0;
-    return code < 0x20 ? String.fromCodePoint(0x2400 + code) : "\ufffd";
-  });
 }

@@ -9,7 +9,7 @@ import { decodeSite, type Site, type UnknownHost } from "../../api/types";
 import { client, useUnknownHosts } from "../../state/hooks";
 import { t } from "../../text/en";
 import { formatInteger, formatMoments } from "../../text/format";
-import { visible } from "../breakdown/label";
+import { siteName, visible } from "../../text/outside";
 import { refusalText } from "./refusal";
 
 /** How many hosts are listed at first: a scanner makes up hundreds. */
@@ -141,7 +141,7 @@ function Known({ text }: { text: string }) {
 /** Added takes the focus of the button that went with its row. */
 function Added({ site, onSite }: { site: Site; onSite: (id: string) => void }) {
   const button = useRef<HTMLButtonElement>(null);
-  const name = visible(site.name || site.site_id);
+  const name = siteName(site);
   useEffect(() => button.current?.focus(), [site]);
   return (
     <p class="added" role="status">

@@ -2,7 +2,7 @@
 
 import type { Meta } from "../../api/types";
 import { t } from "../../text/en";
-import { visible } from "../breakdown/label";
+import { visible } from "../../text/outside";
 
 export function Caveats({ meta }: { meta: Meta | null }) {
   // Two reasons may say the same; it is read once.

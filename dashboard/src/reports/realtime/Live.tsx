@@ -3,7 +3,7 @@
 import type { FeedState } from "../../api/feed";
 import { t } from "../../text/en";
 import { formatInteger } from "../../text/format";
-import { visible } from "../breakdown/label";
+import { visible } from "../../text/outside";
 import { useTween } from "../../ui/useTween";
 
 export function Live({ feed }: { feed: FeedState }) {

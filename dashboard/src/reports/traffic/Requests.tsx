@@ -3,7 +3,7 @@
 import type { Accounting } from "../../api/types";
 import { t, wordFor } from "../../text/en";
 import { formatInteger, formatShare } from "../../text/format";
-import { visible } from "../breakdown/label";
+import { visible } from "../../text/outside";
 import { resultRows } from "./results";
 
 export function Requests({ accounting }: { accounting: Accounting }) {
