@@ -2,7 +2,7 @@
 // validators, and stops while nobody looks. Two cheap requests tell
 // whether anything changed; only then are the other answers fetched.
 
-import { type Client, Failure } from "./client";
+import { type Client, Failure, type Known } from "./client";
 import { accountingURL, breakdownURL, everURL, mainURL, type Question, realtimeURL, seriesURL } from "./requests";
 import {
   type Accounting,
@@ -48,6 +48,8 @@ export interface FeedState {
   confirmedAt: number;
 }
 
+export const NOTHING_YET: FeedState = { overview: null, realtime: null, loading: true, failure: null, confirmedAt: 0 };
+
 /**
  * A page view takes up to a second to be queryable and is to be on the page
  * within two.
@@ -60,7 +62,7 @@ const ACCOUNTS_EVERY = 5;
 const EVERYTHING_EVERY = 30;
 
 export class Feed {
-  state: FeedState = { overview: null, realtime: null, loading: true, failure: null, confirmedAt: 0 };
+  state = NOTHING_YET;
 
   readonly #client: Client;
   readonly #notify: (state: FeedState) => void;
@@ -159,9 +161,7 @@ export class Feed {
       next = {
         question,
         main: main.value,
-        series: series.value,
-        tables: Object.fromEntries(DIMENSIONS.map((name, i) => [name, rows[i]?.value ?? []])) as Tables,
-        caveats: Object.fromEntries([["series", series.caveats], ...DIMENSIONS.map((name, i) => [name, rows[i]?.caveats ?? []])]) as Caveats,
+        ...lists(series, rows),
         accounting: this.state.overview?.accounting ?? null,
         everSeen: await this.#everSeen(question, main.value, signal),
       };
@@ -197,20 +197,12 @@ export class Feed {
     const main = this.#client.peek<MainStats>(mainURL(question));
     const series = this.#client.peek<SeriesPoint[]>(seriesURL(question));
     if (!main || !series || main.value.pageviews === 0) return null;
-    const tables: Partial<Tables> = {};
-    const caveats: Partial<Caveats> = { series: series.caveats };
-    for (const name of DIMENSIONS) {
-      const rows = this.#client.peek<BreakdownRow[]>(breakdownURL(question, name, limits[name]));
-      if (!rows) return null;
-      tables[name] = rows.value;
-      caveats[name] = rows.caveats;
-    }
+    const rows = DIMENSIONS.flatMap((name) => this.#client.peek<BreakdownRow[]>(breakdownURL(question, name, limits[name])) ?? []);
+    if (rows.length < DIMENSIONS.length) return null;
     return {
       question,
       main: main.value,
-      series: series.value,
-      tables: tables as Tables,
-      caveats: caveats as Caveats,
+      ...lists(series, rows),
       accounting: this.#client.peek<Accounting>(accountingURL(question))?.value ?? null,
       everSeen: true,
     };
@@ -220,4 +212,15 @@ export class Feed {
     this.state = { ...this.state, ...change };
     this.#notify(this.state);
   }
+}
+
+/** lists sorts the answers that are lists, and what to know of them; rows come in the order of DIMENSIONS. */
+function lists(series: Known<SeriesPoint[]>, rows: readonly Known<BreakdownRow[]>[]): Pick<Overview, "series" | "tables" | "caveats"> {
+  const tables = DIMENSIONS.map((name, i) => [name, rows[i]?.value ?? []]);
+  const caveats = DIMENSIONS.map((name, i) => [name, rows[i]?.caveats ?? []]);
+  return {
+    series: series.value,
+    tables: Object.fromEntries(tables) as Tables,
+    caveats: { series: series.caveats, ...Object.fromEntries(caveats) } as Caveats,
+  };
 }

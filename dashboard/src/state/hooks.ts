@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Client } from "../api/client";
-import { Feed, type FeedState, type Limits } from "../api/feed";
+import { Feed, type FeedState, type Limits, NOTHING_YET } from "../api/feed";
 import { breakdownURL, type Question, sitesURL, unknownHostsURL } from "../api/requests";
 import {
   type BreakdownRow,
@@ -69,13 +69,7 @@ export function useTrafficTable(question: Question, table: TrafficTable, limit: 
 
 /** useFeed keeps the question answered while the tab is visible. */
 export function useFeed(question: Question | null, limits: Limits): [FeedState, () => void] {
-  const [state, setState] = useState<FeedState>({
-    overview: null,
-    realtime: null,
-    loading: true,
-    failure: null,
-    confirmedAt: 0,
-  });
+  const [state, setState] = useState(NOTHING_YET);
   const feed = useRef<Feed | null>(null);
   feed.current ??= new Feed(client, setState);
   const current = feed.current;
