@@ -8,19 +8,10 @@ import type { Bucket } from "../../time/buckets";
 import type { Interval } from "../../time/period";
 import { t } from "../../text/en";
 import { formatBucket, formatInteger } from "../../text/format";
-import { plotData, plotOptions, type PlotInput, SERIES, type SeriesName, type Shown } from "./plot";
+import { type Drawn, plotData, plotOptions, type PlotInput, SERIES, type SeriesName } from "./plot";
 
-interface Props {
-  buckets: readonly Bucket[];
-  interval: Interval;
-  oneDay: boolean;
-  /** The buckets, by index, in which identities began anew. */
-  marks: ReadonlySet<number>;
-  shown: Shown;
-  dark: boolean;
-}
-
-export function Chart({ buckets, interval, oneDay, marks, shown, dark }: Props) {
+export function Chart({ dark, ...drawn }: Drawn & { dark: boolean }) {
+  const { buckets, interval, oneDay, marks, shown } = drawn;
   const canvas = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<{ index: number; left: number } | null>(null);
@@ -36,7 +27,7 @@ export function Chart({ buckets, interval, oneDay, marks, shown, dark }: Props) 
       const current = plot.current;
       setCursor(index === null || !current || !buckets[index] ? null : { index, left: current.valToPos(index, "x") + current.bbox.left / devicePixelRatio });
     };
-    const current = new uPlot(plotOptions(element, { buckets, interval, marks, shown, onCursor }), plotData(buckets), element);
+    const current = new uPlot(plotOptions(element, { ...drawn, onCursor }), plotData(buckets), element);
     plot.current = current;
     const resized = new ResizeObserver(() => {
       if (element.clientWidth > 0) current.setSize({ width: element.clientWidth, height: element.clientHeight });

@@ -1,22 +1,11 @@
 // The chart's twin: the same buckets as a table, the newest first.
 
-import type { Bucket } from "../../time/buckets";
-import type { Interval } from "../../time/period";
 import { t } from "../../text/en";
 import { formatBucketRow, formatInteger } from "../../text/format";
 import { Known } from "../../ui/Known";
-import { SERIES, type Shown } from "./plot";
+import { type Drawn, SERIES } from "./plot";
 
-interface Props {
-  buckets: readonly Bucket[];
-  interval: Interval;
-  oneDay: boolean;
-  /** The buckets, by index, in which identities began anew. */
-  marks: ReadonlySet<number>;
-  shown: Shown;
-}
-
-export function ChartTable({ buckets, interval, oneDay, marks, shown }: Props) {
+export function ChartTable({ buckets, interval, oneDay, marks, shown }: Drawn) {
   const rows = buckets.map((bucket, i) => ({ ...bucket, marked: marks.has(i) })).filter((bucket) => !bucket.future).reverse();
   const columns = SERIES.filter((name) => shown[name]);
   return (

@@ -12,7 +12,7 @@ import { Segments } from "../../ui/Segments";
 import { Why } from "../../ui/Why";
 import { Chart } from "./Chart";
 import { ChartTable } from "./ChartTable";
-import { knownOf, SERIES, type SeriesName, type Shown } from "./plot";
+import { type Drawn, knownOf, SERIES, type SeriesName, type Shown } from "./plot";
 
 interface Props {
   overview: Overview | null;
@@ -41,35 +41,16 @@ export function TimeSeries(props: Props) {
   const changes = overview?.accounting?.identity_changed;
   const marks = useMemo(() => marksOf(buckets, localTimes(changes ?? [], zone), interval), [buckets, changes, zone, interval]);
   const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
-  const known = knownOf(buckets);
+  const drawn: Drawn = { buckets, interval, oneDay, marks, shown };
   const nothing = overview?.main.pageviews === 0;
   const why = overview ? sentencesOn(overview.caveats.series, SERIES, overview.main.meta?.caveats ?? []) : [];
 
-  const toggle = (name: SeriesName) => {
-    const next = { ...shown, [name]: !shown[name] };
-    // One of them always stays: an empty chart answers nothing.
-    if (SERIES.some((one) => next[one] && known[one])) setShown(next);
-  };
   const intervals = intervalsFor(props.days);
 
   return (
     <section class="time-series" aria-label={t.chart.label}>
       <div class="chart-bar">
-        <div class="legend">
-          {SERIES.map((name) => (
-            <button
-              key={name}
-              type="button"
-              class={`key ${name}`}
-              aria-pressed={shown[name] && known[name]}
-              disabled={!known[name]}
-              title={known[name] ? t.chart.show(t.numbers[name]) : t.unknown.of(t.numbers[name])}
-              onClick={() => toggle(name)}
-            >
-              {t.numbers[name]}
-            </button>
-          ))}
-        </div>
+        <Legend shown={shown} known={knownOf(buckets)} onShow={setShown} />
         {intervals.length > 1 && (
           <Segments
             class="quiet interval"
@@ -94,8 +75,8 @@ export function TimeSeries(props: Props) {
       </div>
       <div class="chart-box">
         {!overview && <div class="chart-skeleton" aria-hidden="true" />}
-        {overview && form === "chart" && <Chart buckets={buckets} interval={interval} oneDay={oneDay} marks={marks} shown={shown} dark={dark} />}
-        {overview && form === "table" && <ChartTable buckets={buckets} interval={interval} oneDay={oneDay} marks={marks} shown={shown} />}
+        {overview && form === "chart" && <Chart {...drawn} dark={dark} />}
+        {overview && form === "table" && <ChartTable {...drawn} />}
         {nothing && form === "chart" && (
           <p class="chart-nothing">
             <strong>{t.chart.nothing}</strong>
@@ -105,6 +86,38 @@ export function TimeSeries(props: Props) {
       </div>
       <Why id="chart-why" of={t.chart.label} sentences={why} />
     </section>
+  );
+}
+
+interface LegendProps {
+  shown: Shown;
+  known: Shown;
+  onShow: (shown: Shown) => void;
+}
+
+/** Legend names the series and switches them on and off. */
+function Legend({ shown, known, onShow }: LegendProps) {
+  const toggle = (name: SeriesName) => {
+    const next = { ...shown, [name]: !shown[name] };
+    // One of them always stays: an empty chart answers nothing.
+    if (SERIES.some((one) => next[one] && known[one])) onShow(next);
+  };
+  return (
+    <div class="legend">
+      {SERIES.map((name) => (
+        <button
+          key={name}
+          type="button"
+          class={`key ${name}`}
+          aria-pressed={shown[name] && known[name]}
+          disabled={!known[name]}
+          title={known[name] ? t.chart.show(t.numbers[name]) : t.unknown.of(t.numbers[name])}
+          onClick={() => toggle(name)}
+        >
+          {t.numbers[name]}
+        </button>
+      ))}
+    </div>
   );
 }
 

@@ -11,6 +11,17 @@ export const SERIES = ["visitors", "pageviews"] as const;
 export type SeriesName = (typeof SERIES)[number];
 export type Shown = Record<SeriesName, boolean>;
 
+/** Drawn is what the chart and its table show alike. */
+export interface Drawn {
+  buckets: readonly Bucket[];
+  interval: Interval;
+  /** All buckets are of one day, so that only their hours tell them apart. */
+  oneDay: boolean;
+  /** Buckets, by index, in which identities began anew: visitors before and after were told apart by other keys. */
+  marks: ReadonlySet<number>;
+  shown: Shown;
+}
+
 /**
  * plotData is x, then each series twice: what is complete as a solid line, and
  * the step into the bucket that still grows as a dashed one.
@@ -86,18 +97,13 @@ function coloursOf(element: Element): Colours {
   };
 }
 
-export interface PlotInput {
-  buckets: readonly Bucket[];
-  interval: Interval;
-  /** Buckets that a line marks: visitors on its two sides were told apart by other keys. */
-  marks: ReadonlySet<number>;
-  shown: Shown;
+export interface PlotInput extends Drawn {
   onCursor: (index: number | null) => void;
 }
 
 /** plotOptions reads the page's colours, so it is called again when they change. */
 export function plotOptions(element: HTMLElement, input: PlotInput): uPlot.Options {
-  const { buckets, interval, shown } = input;
+  const { buckets, shown } = input;
   const colours = coloursOf(element);
   const last = Math.max(1, buckets.length - 1);
   const partial = buckets.findIndex((bucket) => bucket.partial);
@@ -119,7 +125,7 @@ export function plotOptions(element: HTMLElement, input: PlotInput): uPlot.Optio
       x: { time: false, range: () => (single ? [-1, 1] : [0, last]) },
       y: { range: (_, __, max) => [0, niceTop(max ?? 0).top] },
     },
-    axes: [xAxis(buckets, interval, colours), yAxis(colours)],
+    axes: [xAxis(input, colours), yAxis(colours)],
     series: [
       {},
       ...seriesPair(colours.visitors, shown.visitors, partial, single, colours, 2.25, colours.visitorsFill),
@@ -174,8 +180,7 @@ function loneOf({ data }: uPlot, series: number): number[] {
   return lone([...(data[series] ?? [])], [...(data[series + 1] ?? [])]);
 }
 
-function xAxis(buckets: readonly Bucket[], interval: Interval, colours: Colours): uPlot.Axis {
-  const oneDay = buckets.every((bucket) => bucket.date.slice(0, 10) === buckets[0]?.date.slice(0, 10));
+function xAxis({ buckets, interval, oneDay }: Drawn, colours: Colours): uPlot.Axis {
   return {
     stroke: colours.label,
     font: colours.font,
