@@ -34,12 +34,13 @@ export function parseCaveats(header: string | null): Caveat[] {
   return caveats;
 }
 
-/**
- * sentencesOn are those about any of the names, each once, without those that
- * stand elsewhere already.
- */
+/** sentencesOf are what caveats say, each once: two reasons may say the same. */
+export function sentencesOf(caveats: readonly Caveat[]): string[] {
+  return [...new Set(caveats.map((caveat) => caveat.message))].filter((message) => message !== "");
+}
+
+/** sentencesOn are those about any of the names, without those that stand elsewhere already. */
 export function sentencesOn(caveats: readonly Caveat[], names: readonly string[], said: readonly Caveat[]): string[] {
-  const known = new Set(said.map((caveat) => caveat.message));
   const about = caveats.filter((caveat) => caveat.affects.some((name) => names.includes(name)));
-  return [...new Set(about.map((caveat) => caveat.message))].filter((message) => message !== "" && !known.has(message));
+  return sentencesOf(about).filter((message) => !said.some((caveat) => caveat.message === message));
 }

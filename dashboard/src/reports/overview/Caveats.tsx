@@ -1,12 +1,12 @@
 // Why some of the numbers above are not known, in the server's own sentences.
 
+import { sentencesOf } from "../../api/caveat";
 import type { Meta } from "../../api/types";
 import { t } from "../../text/en";
 import { visible } from "../../text/outside";
 
 export function Caveats({ meta }: { meta: Meta | null }) {
-  // Two reasons may say the same; it is read once.
-  const messages = [...new Set(meta?.caveats.map((caveat) => caveat.message))].filter((message) => message !== "");
+  const messages = sentencesOf(meta?.caveats ?? []);
   if (messages.length === 0) return null;
   return (
     <ul class="caveats" aria-label={t.unknown.why}>
