@@ -21,6 +21,12 @@ const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximum
 
 export const formatInteger = (value: number): string => integers.format(value);
 export const formatPercent = (fraction: number): string => percent.format(fraction);
+export const formatTenths = (value: number): string => tenths.format(value);
+export const formatAxis = (value: number): string => (value < ABSURD ? axis : absurd).format(value);
+
+/** From here on words for powers of ten run out. */
+const ABSURD = 1e15;
+
 /** formatShare never rounds what is there down to nothing, nor what is missing up to everything. */
 export function formatShare(part: number, whole: number): string {
   const fraction = whole > 0 ? part / whole : 0;
@@ -28,11 +34,6 @@ export function formatShare(part: number, whole: number): string {
   if (fraction < 1 && fraction > 0.99) return t.share.above(percent.format(0.99));
   return percent.format(fraction);
 }
-export const formatTenths = (value: number): string => tenths.format(value);
-export const formatAxis = (value: number): string => (value < ABSURD ? axis : absurd).format(value);
-
-/** From here on words for powers of ten run out. */
-const ABSURD = 1e15;
 
 /** formatCount shortens what would not fit beside three others: from a million on. */
 export function formatCount(value: number): string {
@@ -72,15 +73,19 @@ const clock = new Intl.DateTimeFormat(locale, { hour: HOUR, minute: "2-digit", s
 /** formatClock is a moment on the reader's own clock. */
 export const formatClock = (time: number): string => clock.format(new Date(time));
 
+/** plainSpaces stand around the dash of a span: screen readers take thin ones for a part of the number. */
+function plainSpaces(span: string): string {
+  return span.replace(/\s*–\s*/u, " – ");
+}
+
 export function formatRange(range: DateRange): string {
   if (range.from === range.to) return dayFull.format(toUTC(range.from));
-  // Thin spaces around the dash would be read as part of the number by screen readers.
-  return dayOnly.formatRange(toUTC(range.from), toUTC(range.to)).replace(/\s*–\s*/u, " – ");
+  return plainSpaces(dayOnly.formatRange(toUTC(range.from), toUTC(range.to)));
 }
 
 export function formatRangeShort(range: DateRange): string {
   if (range.from === range.to) return dayShort.format(toUTC(range.from));
-  return dayShort.formatRange(toUTC(range.from), toUTC(range.to)).replace(/\s*–\s*/u, " – ");
+  return plainSpaces(dayShort.formatRange(toUTC(range.from), toUTC(range.to)));
 }
 
 /** localTime reads a bucket's date as if it were UTC: nothing is converted. */
@@ -101,7 +106,7 @@ export function formatBucket(date: string, interval: Interval, oneDay: boolean):
   const at = localTime(date);
   switch (interval) {
     case "hour": {
-      const time = hourOnly.formatRange(at, new Date(at.getTime() + 3_600_000)).replace(/\s*–\s*/u, " – ");
+      const time = plainSpaces(hourOnly.formatRange(at, new Date(at.getTime() + 3_600_000)));
       return oneDay ? time : `${dayShort.format(at)}, ${hourOnly.format(at)}`;
     }
     case "day":
@@ -118,7 +123,10 @@ export function formatBucketRow(date: string, interval: Interval, oneDay: boolea
   return interval === "day" ? dayRow.format(localTime(date)) : formatBucket(date, interval, oneDay);
 }
 
-/** formatMoments says when something happened, in the site's zone. */
+/** formatMoment says when something happened, in the site's zone. */
+export const formatMoment = (at: string, zone: string): string => formatMoments(at, at, zone);
+
+/** formatMoments is a span of moments; of one that has no length it is the moment. */
 export function formatMoments(from: string, to: string, zone: string): string {
   const start = new Date(from);
   const end = new Date(to);
@@ -130,7 +138,7 @@ export function formatMoments(from: string, to: string, zone: string): string {
   } catch {
     format = new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC", timeZoneName: "short" });
   }
-  return format.formatRange(start, end).replace(/\s*–\s*/u, " – ");
+  return plainSpaces(format.formatRange(start, end));
 }
 
 const regions = new Intl.DisplayNames([locale], { type: "region", fallback: "none" });

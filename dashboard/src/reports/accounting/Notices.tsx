@@ -2,7 +2,7 @@
 
 import type { Accounting, Incident } from "../../api/types";
 import { t, wordFor } from "../../text/en";
-import { formatDuration, formatInteger, formatMoments } from "../../text/format";
+import { formatDuration, formatInteger, formatMoment, formatMoments } from "../../text/format";
 import { visible } from "../../text/outside";
 import { Warning } from "../../ui/icons";
 import { edgeName, type EdgeTrouble, edgeTroubles } from "./edges";
@@ -77,7 +77,7 @@ function Incomplete({ incidents, zone }: { incidents: readonly Incident[]; zone:
 /** IdentityNotice is one line, however often it was: the chart shows each. */
 function IdentityNotice({ changes, zone }: { changes: readonly string[]; zone: string }) {
   const last = changes.reduce((one, other) => (Date.parse(other) > Date.parse(one) ? other : one));
-  const when = formatMoments(last, last, zone);
+  const when = formatMoment(last, zone);
   return (
     <section class="notice identity">
       <Warning />

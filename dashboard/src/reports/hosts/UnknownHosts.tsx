@@ -8,7 +8,7 @@ import { sitesURL } from "../../api/requests";
 import { decodeSite, type Site, type UnknownHost } from "../../api/types";
 import { client, useUnknownHosts } from "../../state/hooks";
 import { t } from "../../text/en";
-import { formatInteger, formatMoments } from "../../text/format";
+import { formatInteger, formatMoment } from "../../text/format";
 import { siteName, visible } from "../../text/outside";
 import { refusalText } from "./refusal";
 
@@ -117,7 +117,7 @@ function Host({ host, zone, onSuccess, onKnown }: HostProps) {
         {formatInteger(host.requests)}
         <span class="unit"> {t.hosts.unit(host.requests === 1)}</span>
       </td>
-      <td class="seen">{formatMoments(host.last_seen, host.last_seen, zone)}</td>
+      <td class="seen">{formatMoment(host.last_seen, zone)}</td>
       <td class="act">
         <button type="button" aria-label={t.hosts.addHost(name)} disabled={adding} onClick={() => void add()}>
           {adding ? t.hosts.adding : t.hosts.add}
