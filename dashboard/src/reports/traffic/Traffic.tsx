@@ -7,6 +7,7 @@ import { TRAFFIC_TABS, type TrafficTab } from "../../state/view";
 import { t } from "../../text/en";
 import { formatCount, formatInteger, formatShare } from "../../text/format";
 import { ChevronDown } from "../../ui/icons";
+import { Known } from "../../ui/Known";
 import { Segments } from "../../ui/Segments";
 import { PageviewSum } from "./PageviewSum";
 import { Requests } from "./Requests";
@@ -84,7 +85,9 @@ function Sums({ accounting }: { accounting: Accounting }) {
         </div>
         <div>
           <dt>{t.traffic.requests}</dt>
-          <dd title={requests === null ? t.numbers.unknownHint : formatInteger(requests)}>{requests === null ? <Unknown /> : formatCount(requests)}</dd>
+          <dd title={requests === null ? t.numbers.unknownHint : formatInteger(requests)}>
+            <Known value={requests} format={formatCount} spoken={t.numbers.unknownHint} />
+          </dd>
         </div>
       </dl>
       {requests === null || requests === 0 ? (
@@ -107,15 +110,6 @@ function Sums({ accounting }: { accounting: Accounting }) {
           </ul>
         </>
       )}
-    </>
-  );
-}
-
-function Unknown() {
-  return (
-    <>
-      <span aria-hidden="true">{t.unknown.sign}</span>
-      <span class="hidden">{t.numbers.unknownHint}</span>
     </>
   );
 }
