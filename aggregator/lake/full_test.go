@@ -8,42 +8,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/eider-analytics/eider/internal/volume"
 )
-
-// mountSmall mounts a volume of a few MiB.
-func mountSmall(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
-		t.Skipf("NOT TESTED: a full volume needs the right to mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir
-}
-
-// fill writes a file until its volume is full.
-func fill(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for block := make([]byte, 4096); ; {
-		if _, err := f.Write(block); errors.Is(err, syscall.ENOSPC) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // On a full volume nothing is lost and nothing ends: what was queryable stays
 // so, Ingest waits once its buffer is full, and all goes on when there is room.
 func TestAFullVolume(t *testing.T) {
-	volume := mountSmall(t)
+	dir := volume.Tmpfs(t, 6<<20)
 	l := openLake(t, Config{
-		Dir: filepath.Join(volume, "lake"), HotDelay: 5 * time.Millisecond, CutAge: 50 * time.Millisecond,
+		Dir: filepath.Join(dir, "lake"), HotDelay: 5 * time.Millisecond, CutAge: 50 * time.Millisecond,
 		CutBytes: 128 << 10, MaxBuffered: 256 << 10, RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond,
 	})
 	tr := newTraffic(1, "example")
@@ -69,8 +43,8 @@ func TestAFullVolume(t *testing.T) {
 	eventually(t, "all events are queryable", func() bool { return visible(l) == sent })
 	shown := sent
 
-	ballast := filepath.Join(volume, "ballast")
-	fill(t, ballast)
+	ballast := filepath.Join(dir, "ballast")
+	volume.Fill(t, ballast)
 	waited := false
 	for range 100 {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -119,7 +93,7 @@ func TestAFullVolume(t *testing.T) {
 	if s := l.Stats(); !s.DegradedSince.IsZero() || s.Err != nil || s.SpoolThrough <= before {
 		t.Errorf("%+v", s)
 	}
-	if tmp, _ := filepath.Glob(filepath.Join(volume, "lake/events/*/*/*"+tmpSuffix)); len(tmp) != 0 {
+	if tmp, _ := filepath.Glob(filepath.Join(dir, "lake/events/*/*/*"+tmpSuffix)); len(tmp) != 0 {
 		t.Errorf("left are %v", tmp)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"github.com/eider-analytics/eider/internal/volume"
 )
 
 // copyDir copies a store as it lies on disk: what a kill at this moment leaves.
@@ -143,6 +145,8 @@ func TestATornWitnessFallsBackToTheOtherCopy(t *testing.T) {
 // On a full volume a commit is refused, the process lives, and the next commit
 // after there is room goes through.
 func TestAFullVolumeIsAnErrorNotTheEnd(t *testing.T) {
+	// Not one of package volume's: Close leaves the files of a store open that it
+	// can't close, so that this one can only be detached.
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=200m"); err != nil {
 		t.Skipf("NOT TESTED: a full volume needs the right to mount a tmpfs: %v", err)
@@ -155,7 +159,7 @@ func TestAFullVolumeIsAnErrorNotTheEnd(t *testing.T) {
 	}
 	commit(t, s, Commit{Add: segments(0, 1)})
 	ballast := filepath.Join(dir, "ballast")
-	fill(t, ballast)
+	volume.Fill(t, ballast)
 	if err := s.Commit(Commit{Add: segments(1, 2)}); !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("commit on a full volume: %v", err)
 	}
@@ -166,30 +170,12 @@ func TestAFullVolumeIsAnErrorNotTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, s, Commit{Add: segments(1, 2)})
-	fill(t, ballast)
+	volume.Fill(t, ballast)
 	if err := s.Close(); err != nil { // leaves the store as it is
 		t.Fatal(err)
 	}
 	again := open(t, copyDir(t, store))
 	if m := manifest(t, again); len(m.Segments) != 2 {
 		t.Fatalf("%d segments", len(m.Segments))
-	}
-}
-
-// fill writes a file until its volume is full.
-func fill(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	block := make([]byte, 1<<20)
-	for {
-		if _, err := f.Write(block); errors.Is(err, syscall.ENOSPC) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
 	}
 }

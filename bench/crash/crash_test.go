@@ -14,6 +14,8 @@ import (
 	"sort"
 	"testing"
 	"time"
+
+	"github.com/eider-analytics/eider/internal/volume"
 )
 
 var (
@@ -312,15 +314,15 @@ func TestOrderlyEndsLoseNothing(t *testing.T) {
 }
 
 func TestPowerLossOfTheEdge(t *testing.T) {
-	v := mustVolume(t, "edge", 256)
-	c := newTrial(t, options{queueDir: filepath.Join(v.dir, "queue")})
+	v := volume.New(t, "ext4", 256<<20)
+	c := newTrial(t, options{queueDir: filepath.Join(v.Dir, "queue")})
 	excused := map[string]bool{}
 	for range *runs {
 		c.pause(600 * time.Millisecond)
 		before := c.mark(time.Second)
 		c.must(c.caddy.kill())
 		c.kills++
-		c.must(v.cutPower())
+		c.must(v.CutPower())
 		for path := range c.since(before) {
 			excused[path] = true
 		}
@@ -374,26 +376,26 @@ func tear(dir string, rng *rand.Rand) error {
 }
 
 func TestPowerLossOfTheAggregator(t *testing.T) {
-	v := mustVolume(t, "aggregator", 512)
-	c := newTrial(t, options{dataDir: filepath.Join(v.dir, "data")})
+	v := volume.New(t, "ext4", 512<<20)
+	c := newTrial(t, options{dataDir: filepath.Join(v.Dir, "data")})
 	for range *runs {
 		c.pause(600 * time.Millisecond)
 		c.must(c.agg.kill())
-		c.must(v.cutPower())
+		c.must(v.CutPower())
 		c.must(c.agg.start(c.ctx, ""))
 	}
 	c.verify(nil)
 }
 
 func TestFullVolumeAtTheEdge(t *testing.T) {
-	v := mustVolume(t, "edge", 192)
-	c := newTrial(t, options{queueDir: filepath.Join(v.dir, "queue"), pad: 1500})
+	v := volume.New(t, "ext4", 192<<20)
+	c := newTrial(t, options{queueDir: filepath.Join(v.Dir, "queue"), pad: 1500})
 	for range *runs {
 		c.pause(300 * time.Millisecond)
-		f, err := startFiller(v.dir)
+		f, err := startFiller(v.Dir)
 		c.must(err)
 		deadline := time.Now().Add(10 * time.Second)
-		for free(v.dir) > 0 && time.Now().Before(deadline) {
+		for free(v.Dir) > 0 && time.Now().Before(deadline) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		// Long enough for the preallocated segments to fill and to rotate.
@@ -461,26 +463,4 @@ func (c *trial) since(before map[string]int) map[string]int {
 		delete(now, path)
 	}
 	return now
-}
-
-// mustVolume mounts a volume or says loudly why it can't be.
-func mustVolume(t *testing.T, name string, megabytes int) *volume {
-	t.Helper()
-	base, err := os.MkdirTemp("", "eider-crash-volume-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := newVolume(base, name, megabytes)
-	if err != nil {
-		_ = os.RemoveAll(base)
-		t.Skipf("NOT TESTED: this machine can't mount a loop device (root and mkfs.ext4 are needed): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := v.unmount(); err != nil {
-			t.Log(err)
-			return
-		}
-		_ = os.RemoveAll(base)
-	})
-	return v
 }

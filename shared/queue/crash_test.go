@@ -18,8 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/eider-analytics/eider/internal/volume"
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
@@ -264,8 +263,8 @@ func witnessed(t *testing.T, path string) (last int) {
 // letting it write its journal, and mounts it again: what was durable is
 // there, and what comes afterwards counts under an epoch of its own.
 func TestPowerLoss(t *testing.T) {
-	mnt, remount := mountExt4(t, 256<<20)
-	dir := filepath.Join(mnt, "queue")
+	disk := volume.New(t, "ext4", 256<<20)
+	dir := filepath.Join(disk.Dir, "queue")
 	last, epochs := 0, map[shared.Epoch]bool{}
 	for round := range 4 {
 		cmd := as(t, "victim", dir, fmt.Sprintf("%s_ID=%d", roleEnv, last+1))
@@ -276,7 +275,7 @@ func TestPowerLoss(t *testing.T) {
 		written, _ := runVictim(t, cmd, func(p *os.Process, synced func() int) {
 			time.Sleep(time.Duration(150+150*round) * time.Millisecond)
 			confirmed.Store(int64(synced()))
-			if err := shutdownVolume(mnt); err != nil {
+			if err := volume.Shutdown(disk.Dir); err != nil {
 				t.Errorf("shut down: %v", err)
 			}
 			time.Sleep(20 * time.Millisecond)
@@ -286,7 +285,9 @@ func TestPowerLoss(t *testing.T) {
 		if sig := cmd.ProcessState.Sys().(syscall.WaitStatus); sig.Signaled() && sig.Signal() == syscall.SIGBUS {
 			t.Error("a failing volume ended the process")
 		}
-		remount()
+		if err := disk.Remount(); err != nil {
+			t.Fatal(err)
+		}
 		q := openQueue(t, dir, func(c *Config) { c.segmentSize = minSegment })
 		if epochs[q.Epoch()] {
 			t.Fatal("an epoch came back")
@@ -307,18 +308,4 @@ func TestPowerLoss(t *testing.T) {
 		holds(t, q, max(durable, last))
 		closeQueue(t, q)
 	}
-}
-
-// shutdownVolume is a loss of power: nothing is written from now on.
-func shutdownVolume(dir string) error {
-	const (
-		ioctlShutdown = 0x8004587d // _IOR('X', 125, __u32)
-		noLogFlush    = 2
-	)
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return unix.IoctlSetPointerInt(int(f.Fd()), ioctlShutdown, noLogFlush)
 }

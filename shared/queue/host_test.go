@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,24 +14,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eider-analytics/eider/internal/volume"
 )
 
 func init() { roles["failing"] = failing }
 
 // TestAFileSystemWithoutReservation uses ext2, which has no fallocate.
 func TestAFileSystemWithoutReservation(t *testing.T) {
-	mnt := t.TempDir()
-	image := filepath.Join(t.TempDir(), "ext2.img")
-	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 64<<20)); err != nil {
-		t.Fatal(err)
-	}
-	for _, cmd := range [][]string{{"mkfs.ext2", "-q", "-F", image}, {"mount", "-o", "loop", image, mnt}} {
-		if out, err := exec.Command(cmd[0], cmd[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("NOT TESTED: this needs an ext2 volume of its own, and %s is not possible here: %v: %s", cmd[0], err, out)
-		}
-	}
-	t.Cleanup(func() { unmount(t, mnt) })
-	dir := filepath.Join(mnt, "queue")
+	dir := filepath.Join(volume.New(t, "ext2", 64<<20).Dir, "queue")
 	_, err := Open(Config{Dir: dir, ReserveFree: MinReserve})
 	if !errors.Is(err, ErrUnsafeFS) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "unsafe_fs") {
 		t.Fatalf("got %v", err)
@@ -115,8 +105,7 @@ func TestNothingLeaks(t *testing.T) {
 // TestAFailingVolume: a volume that fails under a running queue makes it count,
 // not die; see also TestPowerLoss.
 func TestAFailingVolume(t *testing.T) {
-	mnt, _ := mountExt4(t, 64<<20)
-	if err := as(t, "failing", mnt).Run(); err != nil {
+	if err := as(t, "failing", volume.New(t, "ext4", 64<<20).Dir).Run(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,7 +126,7 @@ func failing(mnt string) error {
 			}
 		}
 		if id == 1000 {
-			if err := errors.Join(q.l.Sync(), shutdownVolume(mnt)); err != nil {
+			if err := errors.Join(q.l.Sync(), volume.Shutdown(mnt)); err != nil {
 				return err
 			}
 		}

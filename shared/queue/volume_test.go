@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eider-analytics/eider/internal/volume"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -236,8 +237,8 @@ func TestFullVolume(t *testing.T) {
 		t.Skip("filling a volume takes a minute under the race detector; without it, or without -short, this runs")
 	}
 	for name, mount := range map[string]func(t *testing.T) string{
-		"tmpfs": func(t *testing.T) string { return mountTmpfs(t, 96<<20) },
-		"ext4":  func(t *testing.T) string { dir, _ := mountExt4(t, 128<<20); return dir },
+		"tmpfs": func(t *testing.T) string { return volume.Tmpfs(t, 96<<20) },
+		"ext4":  func(t *testing.T) string { return volume.New(t, "ext4", 128<<20).Dir },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := mount(t)
@@ -266,7 +267,8 @@ func TestFullVolume(t *testing.T) {
 			p = start(t, as(t, "traffic", dir))
 			p.expect(t, "open")
 			time.Sleep(200 * time.Millisecond)
-			held := fillVolume(t, dir)
+			held := filepath.Join(dir, "held")
+			volume.Fill(t, held)
 			p.say(t, "dropping")
 			p.expect(t, "dropping")
 			p.say(t, "close")
@@ -356,8 +358,8 @@ func brim(dir string) error {
 // queue can be configured to.
 func TestTheLastBytes(t *testing.T) {
 	for name, mount := range map[string]func(t *testing.T) string{
-		"tmpfs": func(t *testing.T) string { return mountTmpfs(t, 24<<20) },
-		"ext4":  func(t *testing.T) string { dir, _ := mountExt4(t, 40<<20); return dir },
+		"tmpfs": func(t *testing.T) string { return volume.Tmpfs(t, 24<<20) },
+		"ext4":  func(t *testing.T) string { return volume.New(t, "ext4", 40<<20).Dir },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := mount(t)
@@ -376,24 +378,6 @@ func TestTheLastBytes(t *testing.T) {
 			}
 		})
 	}
-}
-
-// fillVolume takes the last byte of dir's volume and returns the file.
-func fillVolume(t *testing.T, dir string) string {
-	t.Helper()
-	path := filepath.Join(dir, "held")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	block := make([]byte, 1<<20)
-	for size := len(block); size > 0; {
-		if _, err := f.Write(block[:size]); err != nil {
-			size /= 2
-		}
-	}
-	return path
 }
 
 // TestFaultsAreErrors: what the guard is for, at its smallest.
