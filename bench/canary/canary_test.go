@@ -252,7 +252,7 @@ func (g *rig) browse() {
 		for _, ua := range []string{agent, botAgent} {
 			for _, path := range []string{
 				"/visible-page", "/missing", "/report.pdf", "/feed", "/u/canary.person@example.org/visible-mail",
-				"/u/canary.person%40example.org", "/reset/" + pathToken,
+				"/u/canary.person%40example.org", "/reset/" + pathToken, "/visible-cart;jsessionid=canarytoken-6",
 			} {
 				g.send(g.caddyAddr, http.MethodGet, path+"?"+secretQuery, ip, ua, "")
 			}
@@ -276,7 +276,8 @@ const scriptReferrer = "https://canaryuser:canarytoken@www.example.org/?canaryke
 func (g *rig) messages(addr, below, native, tag string) {
 	title := "Mail of canary.person@example.org"
 	plausible := func(name string) string {
-		return fmt.Sprintf(`{"name":%q,"n":%q,"url":%q,"u":%[3]q,"domain":%q,"d":%[4]q,"referrer":%q,"r":%[5]q,"title":%[6]q}`,
+		return fmt.Sprintf(`{"name":%q,"n":%q,"url":%q,"u":%[3]q,"domain":%q,"d":%[4]q,"referrer":%q,"r":%[5]q,"title":%[6]q,`+
+			`"props":{"link":%[1]q,"list":["https://canaryuser:canarytoken@www.example.org/visible-list?canarykey=canaryquery-4",{"to":["/u/canary.person@example.org?token=canaryquery-5"]}]}}`,
 			name, name, page("/visible-plausible-"+tag), site, scriptReferrer, title)
 	}
 	umami := fmt.Sprintf(`{"type":"event","payload":{"website":%q,"hostname":%q,"url":%q,"referrer":%q,"title":%q,"ip":%q,"userAgent":%q,"language":"de"}}`,
@@ -351,7 +352,7 @@ func TestNothingThatMustNotStayIsFound(t *testing.T) {
 	if first.frames < 4 {
 		t.Errorf("%d batches were found in WAL and spool: too few for the search to prove anything", first.frames)
 	}
-	g.wants("a batch", first.decoded.Bytes(), "visible-source", "visible-page", "visible-umami-edge", "visible-native-alone", "visible-plausible-aggregator")
+	g.wants("a batch", first.decoded.Bytes(), "visible-source", "visible-page", "visible-umami-edge", "visible-native-alone", "visible-plausible-aggregator", "visible-list")
 
 	// Both again, so that everything reaches the lake.
 	g.startAggregator()
@@ -370,7 +371,7 @@ func TestNothingThatMustNotStayIsFound(t *testing.T) {
 		texts.WriteString(text + "\n")
 	}
 	g.wants("the lake", texts.Bytes(), "visible-source", "/visible-page", "/visible-ahead", "/visible-umami-edge", "/visible-native-alone",
-		"/visible-plausible-aggregator", "/visible-pixel-edge", "/visible-import", "example.org", "evidence", "download", "feed", "Firefox", "visible-mail")
+		"/visible-plausible-aggregator", "/visible-pixel-edge", "/visible-import", "example.org", "evidence", "download", "feed", "Firefox", "visible-mail", "/visible-cart")
 	t.Logf("%d files, %d batches before and %d after, %d rows", last.files, first.frames, last.frames, last.rows)
 }
 
