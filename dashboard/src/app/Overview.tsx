@@ -140,7 +140,7 @@ function Reports({ site, view, dashboard, now, dark, onView }: Props) {
       <Notices accounting={overview?.accounting ?? null} zone={site.time_zone} now={Date.now()} />
       <div class="sheet overview">
         <Numbers main={overview?.main ?? null} compared={compared} running={overview?.question.period.kind === "today"} />
-        <Caveats meta={overview?.main.meta ?? null} />
+        <Caveats meta={overview?.main.meta ?? null} zone={site.time_zone} />
         <TimeSeries
           overview={overview}
           range={rangeShown}

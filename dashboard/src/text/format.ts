@@ -141,6 +141,11 @@ export function formatMoments(from: string, to: string, zone: string): string {
   return plainSpaces(format.formatRange(start, end));
 }
 
+/** formatSentence sets the moments in a sentence of the server's into the site's zone. */
+export function formatSentence(sentence: string, zone: string): string {
+  return sentence.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\b/g, (moment) => formatMoment(moment, zone));
+}
+
 const regions = new Intl.DisplayNames([locale], { type: "region", fallback: "none" });
 
 /** countryName is undefined for what is no known ISO 3166 code. */

@@ -12,6 +12,7 @@ import {
   formatMoments,
   formatPercent,
   formatRange,
+  formatSentence,
   formatTick,
   pickLocale,
 } from "../../src/text/format";
@@ -126,6 +127,12 @@ describe("labels", () => {
     expect(labelOf("pages", "/a b  c ").text).toBe("/a b␠␠c␠");
     expect(visible("/морские/鳥?x=1&y=é")).toBe("/морские/鳥?x=1&y=é");
   });
+});
+
+test("moments in sentences are the site's", () => {
+  const sentence = "The options were changed at 2026-11-25T23:12:40Z: what was recorded before 2026 follows those of then.";
+  expect(formatSentence(sentence, "Europe/Berlin")).toBe("The options were changed at 26 Nov, 00:12: what was recorded before 2026 follows those of then.");
+  expect(formatSentence("changed at 2026-13-45T99:00:00Z.", "UTC")).toContain("2026-13-45");
 });
 
 describe("incomplete", () => {
