@@ -77,7 +77,7 @@ func (h *Handler) answered(w *responseWriter, q *classify.Request) (shared.Resul
 	seen := conduct.Request{
 		UserAgent: c.userAgent, At: signs.At, Path: c.path, Status: q.Status, Result: result, Embedded: q.Signals.Embedded(),
 	}
-	if !h.counted.noEvidence { // where no visitor is to be remembered, the path alone says something
+	if h.counted&classify.NoEvidence == 0 { // where no visitor is to be remembered, the path alone says something
 		seen.Addr = c.client()
 	}
 	c.behavior = h.rt.conduct.Observe(&seen)

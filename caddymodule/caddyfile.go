@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
+
+	"github.com/eider-analytics/eider/shared/classify"
 )
 
 func init() {
@@ -199,8 +201,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if len(paths) == 0 {
 				return d.ArgErr()
 			}
-			if _, err := compilePaths(paths); err != nil {
-				return d.Err(err.Error())
+			if _, err := classify.CompilePaths(paths); err != nil {
+				return d.Errf("exclude %v", err)
 			}
 			h.Exclude = append(h.Exclude, paths...)
 		case "count":

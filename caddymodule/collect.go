@@ -99,7 +99,7 @@ func (h *Handler) provisionScript() error {
 		return fmt.Errorf("script: file and endpoint can't both be %s", h.ScriptFile)
 	}
 	h.collect = h.rt.intake.At(beacon.Mount{
-		Prefix: h.Script, File: h.ScriptFile, Endpoint: h.ScriptEndpoint, Privacy: h.privacy, Excluded: h.exclude.match,
+		Prefix: h.Script, File: h.ScriptFile, Endpoint: h.ScriptEndpoint, Privacy: h.privacy, Excluded: h.exclude.Match,
 		Site: func(r *http.Request) string { return h.hosts.lookup(h, r.Host).name },
 	})
 	return nil

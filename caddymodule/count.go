@@ -10,29 +10,14 @@ import (
 	"github.com/eider-analytics/eider/shared/classify"
 )
 
-// counted is what `count` has decided.
-type counted struct {
-	switches   classify.Switches
-	noEvidence bool
-}
-
-// countEvidence is the name of the one switch that is ours: the rules do not
-// know of it.
-const countEvidence = "evidence"
-
 // readCount reads the names and what they are switched to.
-func readCount(count map[string]bool) (c counted, err error) {
+func readCount(count map[string]bool) (s classify.Switches, err error) {
 	for _, name := range slices.Sorted(maps.Keys(count)) {
-		on := count[name]
-		if name == countEvidence {
-			c.noEvidence = !on
-			continue
-		}
-		if err := c.switches.Set(name, on); err != nil {
-			return counted{}, fmt.Errorf("%w or %s", err, countEvidence)
+		if err := s.Set(name, count[name]); err != nil {
+			return 0, err
 		}
 	}
-	return c, nil
+	return s, nil
 }
 
 // maxScriptPath bounds the path of the script; longer ones are mistakes.

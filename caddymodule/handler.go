@@ -63,8 +63,8 @@ type Handler struct {
 	app     *App
 	rt      *runtime
 	server  *caddyhttp.Server
-	exclude pathRules
-	counted counted
+	exclude classify.Paths
+	counted classify.Switches
 	layers  layers
 	privacy *shared.Privacy
 	collect *beacon.Handler // nil = no script
@@ -95,8 +95,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return err
 		}
 	}
-	if h.exclude, err = compilePaths(h.Exclude); err != nil {
-		return err
+	if h.exclude, err = classify.CompilePaths(h.Exclude); err != nil {
+		return fmt.Errorf("exclude %w", err)
 	}
 	if h.counted, err = readCount(h.Count); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (h *Handler) begin(c *asked, r *http.Request) (observe bool) {
 	}
 	early := classify.Request{
 		Path: c.path, UserAgent: firstValue(r.Header, "User-Agent"),
-		Excluded: h.exclude.match(c.path), UnknownHost: c.site == h.rt.other,
+		Excluded: h.exclude.Match(c.path), UnknownHost: c.site == h.rt.other,
 	}
 	if result, done := early.Early(); done {
 		if result == shared.ResultUnknownHost {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/eider-analytics/eider/internal/cpu"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/classify"
 )
 
 // benchWriter answers into nothing.
@@ -78,7 +79,7 @@ func benchHandler(b testing.TB) *Handler {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = rt.enricher.Load().Close() })
-	exclude, err := compilePaths([]string{"/admin/*", "/internal/*", "*.json"})
+	exclude, err := classify.CompilePaths([]string{"/admin/*", "/internal/*", "*.json"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (h *Handler) judge(w *responseWriter, status int, contentType string) {
 	q := classify.Request{
 		Method: c.method, Path: c.path, Query: c.rawQuery, UserAgent: c.userAgent,
 		Status: status, ContentType: contentType, Signals: c.signals,
-		Switches: h.counted.switches,
+		Switches: h.counted,
 	}
 	if status == http.StatusNotModified && contentType == "" {
 		q.LastType = h.rt.types.Recall(c.site.name, c.path)
@@ -97,7 +97,7 @@ func (h *Handler) judge(w *responseWriter, status int, contentType string) {
 // visitor is whoever sent the request, for the memory of visitors. Who is
 // counted without an identity, or not at all, is not remembered either.
 func (h *Handler) visitor(w *responseWriter) evidence.Visitor {
-	if h.counted.noEvidence || w.anonymous {
+	if h.counted&classify.NoEvidence != 0 || w.anonymous {
 		return evidence.Visitor{}
 	}
 	c := &w.capture

@@ -13,37 +13,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/classify"
 	"github.com/eider-analytics/eider/shared/queue"
 )
-
-func TestExcludedPaths(t *testing.T) {
-	for _, c := range []struct{ patterns, hits, misses string }{
-		{"/healthz", "/healthz /HEALTHZ /./healthz //healthz", "/healthz/ /healthzz /x/healthz"},
-		{"/admin/*", "/admin/ /admin/x /Admin/X/y //admin/x /a/../admin/x", "/admin /administrator /x/admin/"},
-		{"/admin*", "/admin /administrator /admin/x", "/x/admin"},
-		{"*.json", "/a.json /b/c.JSON", "/a.json/x /json"},
-		{"*/internal/*", "/x/internal/y /internal/", "/internal /xinternal/"},
-		{"/a/*/c", "/a/b/c /A/B/C", "/a/b/d /a/b/b/c"},
-		{"*", "/ /anything", ""},
-		{"/über/*", "/über/uns", "/ueber/uns"},
-		{"/one /two", "/one /two", "/three"},
-	} {
-		rules, err := compilePaths(strings.Fields(c.patterns))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range strings.Fields(c.hits) {
-			if !rules.match(p) {
-				t.Errorf("%q does not match %q", c.patterns, p)
-			}
-		}
-		for _, p := range strings.Fields(c.misses) {
-			if rules.match(p) {
-				t.Errorf("%q matches %q", c.patterns, p)
-			}
-		}
-	}
-}
 
 func TestSiteNames(t *testing.T) {
 	for name, want := range map[string]string{
@@ -243,7 +215,7 @@ func FuzzCaddyfile(f *testing.F) {
 			if err := json.Unmarshal(b, &again); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := compilePaths(h.Exclude); err != nil {
+			if _, err := classify.CompilePaths(h.Exclude); err != nil {
 				t.Fatalf("accepted a pattern that does not compile: %v", err)
 			}
 			if h.Site != "" && !placeholder(h.Site) {

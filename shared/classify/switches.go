@@ -20,6 +20,9 @@ const (
 	NoPrefetches
 	NoSoftNavigations
 	CountFrames
+	// NoEvidence: no visitor is remembered from one request to the next. The rules
+	// here do not ask for it.
+	NoEvidence
 )
 
 // switches names them as a configuration does. on is what is set when the name
@@ -36,6 +39,7 @@ var switches = [...]struct {
 	{"prefetches", NoPrefetches, false},
 	{"soft_navigations", NoSoftNavigations, false},
 	{"frames", CountFrames, true},
+	{"evidence", NoEvidence, false},
 }
 
 // Set switches what has the name on or off. The error lists the names.
@@ -53,7 +57,8 @@ func (s *Switches) Set(name string, on bool) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("count %q: want one of %s", name, strings.Join(names, ", "))
+	last := len(names) - 1
+	return fmt.Errorf("count %q: want one of %s or %s", name, strings.Join(names[:last], ", "), names[last])
 }
 
 // off reports whether requests with this result are not to be recorded.

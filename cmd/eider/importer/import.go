@@ -27,7 +27,7 @@ func newImport(r *run, l *log) *importing {
 	return &importing{
 		r: r, log: l, hosts: r.sites.fixed != nil,
 		judge: &judge{
-			sites: r.sites, enricher: r.enricher, types: pathTypes{}, proofs: newProofs(), conduct: conduct.New(), now: time.Now().UnixMicro(),
+			settings: r.settings, sites: r.sites, enricher: r.enricher, types: pathTypes{}, proofs: newProofs(), conduct: conduct.New(), now: time.Now().UnixMicro(),
 		},
 		frames:   frames{mark: l.mark, captured: l.mark.Accepted + l.mark.Rejected + l.mark.Lost},
 		delivery: delivery{conn: r.conn, mark: l.mark, through: max(l.mark.Expected, 1) - 1, rejected: r.account.Rejected},

@@ -254,6 +254,50 @@ func TestLiveDaysAreRefused(t *testing.T) {
 	g.verify()
 }
 
+// TestWhatTheCaddyfileSays holds for a log as it does at the proxy.
+func TestWhatTheCaddyfileSays(t *testing.T) {
+	var text strings.Builder
+	for i, target := range []string{"/", "/ADMIN/users", "/file.zip", "/missing"} {
+		status := 200
+		if target == "/missing" {
+			status = 404
+		}
+		text.WriteString(lineOf("203.0.113.9", fmt.Sprintf("17/May/2015:10:00:0%d +0000", i), "GET "+target+" HTTP/1.1", status, "-", firefox))
+	}
+	g := newRig(t, testSite)
+	o := g.options(write(t, "said.log", []byte(text.String())))
+	o.Exclude, o.Count, o.Privacy = []string{"/admin/*"}, []string{"downloads=off", "errors=on"}, "strict"
+	a := g.run(o)
+	for result, want := range map[shared.Result]uint64{
+		shared.ResultPageview: 1, shared.ResultExcluded: 1, shared.ResultSwitchedOff: 1, shared.ResultError: 1,
+	} {
+		if a.Results[result] != want {
+			t.Errorf("%d are %s, want %d: %v", a.Results[result], result, want, a.Results)
+		}
+	}
+	for _, r := range g.rows() {
+		if r.VisitorID != nil && *r.VisitorID != 0 {
+			t.Errorf("a visitor under strict: %+v", r)
+		}
+	}
+	g.verify()
+	for _, c := range []struct {
+		change func(*Options)
+		want   string
+	}{
+		{func(o *Options) { o.Exclude = []string{"admin"} }, `exclude "admin": a path pattern begins with / or *`},
+		{func(o *Options) { o.Count = []string{"feeds"} }, `count "feeds": want what and whether, as feeds=off`},
+		{func(o *Options) { o.Count = []string{"pages=off"} }, `count "pages": want one of errors,`},
+		{func(o *Options) { o.Privacy = "lax" }, `privacy "lax": want strict or cnil`},
+	} {
+		bad := o
+		c.change(&bad)
+		if _, err := Run(t.Context(), bad, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
 func TestDryRunSendsNothing(t *testing.T) {
 	g := newRig(t, testSite)
 	o := g.options(sample)

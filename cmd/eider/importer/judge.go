@@ -28,6 +28,7 @@ const futureTolerated = 24 * 3600 * 1_000_000
 // sees every line from a log's start on, in order, also those that are imported
 // already, because what a line is can depend on those before it.
 type judge struct {
+	settings *settings
 	sites    *sites
 	enricher *enrich.Enricher
 	types    pathTypes
@@ -62,12 +63,14 @@ func (j *judge) line(ctx context.Context, e *accesslog.Entry, edge shared.EdgeID
 	q := classify.Request{
 		Method: e.Method, Path: path, Query: query, UserAgent: e.UserAgent, Status: e.Status,
 		ContentType: e.AnsweredType(), Signals: signalsOf(e), UnknownHost: s == nil,
+		Excluded: j.settings.exclude.Match(path), Switches: j.settings.counted,
 	}
 	if early, done := q.Early(); done {
 		return judged{result: early, site: s}, nil
 	}
 	o := observation(e, s, path, query)
-	if declined := s.Declines(nil, o.Wishes); declined != "" {
+	o.Privacy = j.settings.privacy
+	if declined := s.Declines(o.Privacy, o.Wishes); declined != "" {
 		return judged{result: declined, site: s}, nil
 	}
 	j.types.complete(&q, e, s)
@@ -109,10 +112,14 @@ func (j *judge) answered(q *classify.Request, o *shared.Observation) {
 	if q.Bot {
 		return
 	}
-	o.BotReason = j.conduct.Observe(&conduct.Request{
-		Addr: o.ClientIP, UserAgent: o.UserAgent, At: o.Time, Path: o.Path, Status: o.Status, Result: o.Result,
+	seen := conduct.Request{
+		UserAgent: o.UserAgent, At: o.Time, Path: o.Path, Status: o.Status, Result: o.Result,
 		Embedded: q.Signals.Embedded(),
-	})
+	}
+	if q.Switches&classify.NoEvidence == 0 { // where no visitor is to be remembered, the path alone says something
+		seen.Addr = o.ClientIP
+	}
+	o.BotReason = j.conduct.Observe(&seen)
 	if o.BotReason != "" {
 		q.Bot = true
 		o.Result, o.Kind = q.Answered()
@@ -148,7 +155,7 @@ func observation(e *accesslog.Entry, s *site, path, query string) shared.Observa
 // event: one that shows a page which was fetched ahead proves its visitor by
 // that.
 func (j *judge) completes(e *accesslog.Entry, s *site, q *classify.Request, o *shared.Observation, dst *shared.Event) (proof string) {
-	if q.Bot || q.Signals.Prefetch {
+	if q.Bot || q.Signals.Prefetch || q.Switches&classify.NoEvidence != 0 {
 		return ""
 	}
 	target, sameHost, part := asksPage(e, s, q)
@@ -158,7 +165,7 @@ func (j *judge) completes(e *accesslog.Entry, s *site, q *classify.Request, o *s
 	}
 	about := shared.Observation{
 		Completion: shared.CompletionEvidence, Site: o.Site, Host: o.Host, Time: o.Time, Origin: o.Origin, Wishes: o.Wishes,
-		ClientIP: o.ClientIP, UserAgent: o.UserAgent, BytesSent: -1, TTFBUS: -1,
+		ClientIP: o.ClientIP, UserAgent: o.UserAgent, BytesSent: -1, TTFBUS: -1, Privacy: o.Privacy,
 	}
 	j.enricher.Enrich(&about, dst)
 	if view, ok := j.proofs.showed(dst.VisitorID, target, o.Time); ok {

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/accesslog"
+	"github.com/eider-analytics/eider/shared/classify"
 )
 
 // Options say what to import, for which site, and to whom.
@@ -30,6 +32,11 @@ type Options struct {
 
 	Crawlers string // file with the address ranges of crawlers, see enrich.ParseCrawlers
 
+	// What the Caddyfile says of the site: see the module's directive.
+	Exclude []string // patterns of paths
+	Count   []string // such as feeds=off
+	Privacy string   // "", "strict" or "cnil"
+
 	Finish bool // the job is removed at the end, and unfinished last lines count
 
 	Overlap bool // days with live events are imported all the same
@@ -47,6 +54,9 @@ type settings struct {
 	*Options
 	base     *url.URL
 	notation accesslog.Notation
+	exclude  classify.Paths
+	counted  classify.Switches
+	privacy  *shared.Privacy // beside the registry's options
 }
 
 // read refuses what cannot work, with what to change.
@@ -64,11 +74,38 @@ func (o *Options) read() (*settings, error) {
 			return nil, fmt.Errorf("there is no time zone %q: name it as IANA does, such as Europe/Berlin", o.Zone)
 		}
 	}
+	if err := s.readSite(); err != nil {
+		return nil, err
+	}
 	if slices.Contains(o.Logs, standardInput) && !o.Overlap {
 		return nil, errors.New("standard input can be read only once, so the days in it can't be compared with what is there: " +
 			"name a file, or add --overlap if no day of it has live events, or these are wanted twice")
 	}
 	return s, nil
+}
+
+// readSite reads what a Caddyfile would say of the site.
+func (s *settings) readSite() (err error) {
+	if s.exclude, err = classify.CompilePaths(s.Exclude); err != nil {
+		return fmt.Errorf("exclude %w", err)
+	}
+	for _, c := range s.Count {
+		name, to, _ := strings.Cut(c, "=")
+		if to != "on" && to != "off" {
+			return fmt.Errorf("count %q: want what and whether, as feeds=off", c)
+		}
+		if err := s.counted.Set(name, to == "on"); err != nil {
+			return err
+		}
+	}
+	if s.Privacy != "" {
+		p, ok := shared.Presets[s.Privacy]
+		if !ok {
+			return fmt.Errorf("privacy %q: want strict or cnil", s.Privacy)
+		}
+		s.privacy = &p
+	}
+	return nil
 }
 
 // expand replaces patterns by the files that they match, in the order of their

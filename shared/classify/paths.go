@@ -1,4 +1,4 @@
-package caddymodule
+package classify
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// pathRules are the compiled patterns of `exclude`.
-type pathRules []pathRule
+// Paths are compiled patterns of paths, as a site's `exclude` has them.
+type Paths []pathRule
 
 type pathRule struct {
 	kind pathKind
@@ -24,12 +24,13 @@ const (
 	pathGlob              // /a/*/b, as path.Match has it
 )
 
-// compilePaths reads the patterns, which follow Caddy's path matcher.
-func compilePaths(patterns []string) (pathRules, error) {
-	rules := make(pathRules, 0, len(patterns))
+// CompilePaths reads patterns, which follow Caddy's path matcher: the whole path
+// in any case, with * at the start or end (or anywhere) for whatever is there.
+func CompilePaths(patterns []string) (Paths, error) {
+	rules := make(Paths, 0, len(patterns))
 	for _, p := range patterns {
 		if p == "" || (p[0] != '/' && p[0] != '*') {
-			return nil, fmt.Errorf("exclude %q: a path pattern begins with / or *", p)
+			return nil, fmt.Errorf("%q: a path pattern begins with / or *", p)
 		}
 		p = strings.ToLower(p)
 		inner := strings.TrimSuffix(strings.TrimPrefix(p, "*"), "*")
@@ -37,7 +38,7 @@ func compilePaths(patterns []string) (pathRules, error) {
 		switch {
 		case strings.ContainsAny(inner, "*?[\\"):
 			if _, err := path.Match(p, "/"); err != nil {
-				return nil, fmt.Errorf("exclude %q: %w", p, err)
+				return nil, fmt.Errorf("%q: %w", p, err)
 			}
 			rule = pathRule{kind: pathGlob, text: p}
 		case p == "*" || p[0] == '*' && p[len(p)-1] == '*':
@@ -52,9 +53,9 @@ func compilePaths(patterns []string) (pathRules, error) {
 	return rules, nil
 }
 
-// match reports whether any pattern fits the decoded path. It allocates only
+// Match reports whether any pattern fits the decoded path. It allocates only
 // for paths that are not clean or have capitals where patterns have globs.
-func (rules pathRules) match(p string) bool {
+func (rules Paths) Match(p string) bool {
 	if len(rules) == 0 {
 		return false
 	}
