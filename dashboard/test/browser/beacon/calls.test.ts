@@ -1,36 +1,13 @@
 // What pages say by themselves, and what must not go wrong whatever they do.
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Site } from "./pages";
-import { launchReader, read, type Reader } from "./reader";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { withSite } from "./site";
 
 const STUB = `<script>window.eider = window.eider || function () { (eider.q = eider.q || []).push(arguments) }</script>`;
 const EVERYTHING = `<script defer src="/e/e.js?outbound&files&forms&engagement&vitals&404"></script>`;
 
-let site: Site;
-let browser: Browser;
-let reader: Reader | null = null;
-
-beforeAll(async () => {
-  site = await Site.start();
-  browser = await launchReader();
-}, 300_000);
-beforeEach(() => site.reset());
-afterEach(async () => {
-  await reader?.context.close();
-  expect(reader?.complaints ?? []).toEqual([]);
-  reader = null;
-});
-afterAll(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-async function visit(path: string): Promise<Page> {
-  reader = await read(browser, site.url + path);
-  return reader.page;
-}
+const { site, blank, visit, forgive } = await withSite();
 
 /** run runs code as the page's own. */
 const run = (page: Page, code: string) => page.evaluate(code);
@@ -116,7 +93,7 @@ test("nothing is stored, and no cookie set, whatever is used", async () => {
   await site.count(4);
   expect(await run(page, `[localStorage.length, sessionStorage.length, document.cookie, navigator.cookieEnabled]`)).toEqual([0, 0, "", true]);
   expect(await run(page, `indexedDB.databases()`)).toEqual([]);
-  expect(await reader?.context.cookies()).toEqual([]);
+  expect(await page.context().cookies()).toEqual([]);
 });
 
 test("whoever opts out is not heard of again, on any page, and is not made to wait", async () => {
@@ -125,7 +102,7 @@ test("whoever opts out is not heard of again, on any page, and is not made to wa
   await site.count(1);
   await run(page, `eider.optOut()`);
   // The proxy, which counts as well, knows it by the cookie of its endpoint.
-  await expect.poll(async () => (await reader?.context.cookies())?.map((c) => `${c.name}=${c.value}`)).toEqual(["eider_optout=1"]);
+  await expect.poll(async () => (await page.context().cookies()).map((c) => `${c.name}=${c.value}`)).toEqual(["eider_optout=1"]);
   expect(site.requests.filter((line) => line.includes("opt-out"))).toEqual(["POST /e/opt-out"]);
   await run(page, `new Promise((done) => eider("E", {callback: done}))`);
   await page.reload();
@@ -159,8 +136,7 @@ describe("an endpoint in trouble", () => {
   test("gets the same messages again, later each time, and with what comes next", async () => {
     site.page("/a");
     site.answers = [503, 429, 500];
-    reader = await read(browser);
-    const { page } = reader;
+    const page = await blank();
     await page.clock.install();
     await page.goto(`${site.url}/a`);
     const posts = () => site.requests.filter((line) => line.startsWith("POST")).length;
@@ -179,7 +155,7 @@ describe("an endpoint in trouble", () => {
     const view = messages.find((m) => m.n === "pageview");
     expect(view?.o).toBe(0);
     expect(messages.find((m) => m.n === "Next")?.l).toBe(view?.l);
-    reader.complaints.splice(0); // the browser's own, about the answers
+    forgive(); // the browser's own, about the answers
   });
 
   test("gets what waits when the page is left", async () => {
@@ -191,14 +167,13 @@ describe("an endpoint in trouble", () => {
     await site.quiet(200);
     await page.goto(`${site.url}/b`);
     expect((await site.count(1))[0]).toMatchObject({ n: "pageview", o: 0, u: `${site.url}/a` });
-    reader?.complaints.splice(0);
+    forgive();
   });
 
   test("that refuses for good is not asked again", async () => {
     site.page("/a");
     site.answers = [400];
-    reader = await read(browser);
-    const { page } = reader;
+    const page = await blank();
     await page.clock.install();
     await page.goto(`${site.url}/a`);
     await site.until("a request", () => site.requests.includes("POST /e/event"));
@@ -206,7 +181,7 @@ describe("an endpoint in trouble", () => {
     await run(page, `eider("Next")`);
     await page.clock.runFor(10);
     expect((await site.count(1))[0]).toMatchObject({ n: "Next" });
-    reader.complaints.splice(0);
+    forgive();
   });
 
   test("does not fill the page's memory", async () => {
@@ -222,7 +197,7 @@ describe("an endpoint in trouble", () => {
     }
     await site.count(1);
     expect(JSON.stringify(await site.quiet()).length).toBeLessThan(100_000);
-    reader?.complaints.splice(0);
+    forgive();
   });
 });
 

@@ -1,35 +1,12 @@
 // The parts, by address and by attribute, and that they stay out of the way.
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Site } from "./pages";
-import { launchReader, read, type Reader } from "./reader";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { withSite } from "./site";
 
 const by = (parts: string) => `<script defer src="/e/e.js?${parts}"></script>`;
 
-let site: Site;
-let browser: Browser;
-let reader: Reader | null = null;
-
-beforeAll(async () => {
-  site = await Site.start();
-  browser = await launchReader();
-}, 300_000);
-beforeEach(() => site.reset());
-afterEach(async () => {
-  await reader?.context.close();
-  expect(reader?.complaints ?? []).toEqual([]);
-  reader = null;
-});
-afterAll(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-async function visit(path: string): Promise<Page> {
-  reader = await read(browser, site.url + path);
-  return reader.page;
-}
+const { site, visit, forgive } = await withSite();
 
 /** hide is what happens to a page that another tab is put before. */
 const hide = (page: Page) =>
@@ -236,5 +213,5 @@ test("a document that is not there is told with its path, and only that", async 
   await page.goto(`${site.url}/broken`);
   await site.until("both others", (m) => m.length >= 4);
   expect((await site.quiet()).filter((m) => m.n === "404")).toHaveLength(1);
-  reader?.complaints.splice(0); // the browser's own, about the answers
+  forgive(); // the browser's own, about the answers
 });

@@ -1,33 +1,11 @@
 // Page views of every way to a page, in a real browser.
 
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { PLAIN, Site } from "./pages";
-import { launchReader, openAlone, read, type Reader } from "./reader";
+import { describe, expect, test } from "vitest";
+import { PLAIN } from "./pages";
+import { launchReader, openAlone } from "./reader";
+import { withSite } from "./site";
 
-let site: Site;
-let browser: Browser;
-let reader: Reader | null = null;
-
-beforeAll(async () => {
-  site = await Site.start();
-  browser = await launchReader({ bfcache: true });
-}, 300_000);
-beforeEach(() => site.reset());
-afterEach(async () => {
-  await reader?.context.close();
-  expect(reader?.complaints ?? []).toEqual([]);
-  reader = null;
-});
-afterAll(async () => {
-  await browser?.close();
-  await site?.stop();
-});
-
-async function visit(path: string): Promise<Reader["page"]> {
-  reader = await read(browser, site.url + path);
-  return reader.page;
-}
+const { site, visit, forgive } = await withSite({ bfcache: true });
 
 describe("a document", () => {
   test("is said with all that the proxy can't know, and its name", async () => {
@@ -101,7 +79,7 @@ describe("a document", () => {
     site.page("/a", { status: 404 });
     await visit("/a");
     expect((await site.count(1))[0]).toMatchObject({ n: "pageview", st: 404 });
-    reader?.complaints.splice(0); // the browser's own, about the 404
+    forgive(); // the browser's own, about the 404
   });
 });
 
@@ -220,7 +198,7 @@ describe("a page from a cache", () => {
     try {
       site.page("/a", { headers: { "Cache-Control": "max-age=600" }, body: `<a href="/b">b</a>` });
       site.page("/b");
-      const { page } = (reader = await read(plain, `${site.url}/a`));
+      const page = await visit("/a", plain);
       await site.count(1);
       await page.click("a");
       await site.count(2);
