@@ -142,6 +142,10 @@ func (p *plan) visitRows(b *builder, dims ...*Dimension) statement {
 }
 
 // visitsOfPeople defines numbered and visits over the relation people.
+//
+// Visits are numbered by a sum: a running count with a FILTER makes DuckDB look
+// at all rows of the visitor for each of them, and all rows without a visitor are
+// one visitor's there.
 func (p *plan) visitsOfPeople(b *builder, dims []*Dimension) string {
 	var values strings.Builder
 	for _, d := range dims {
@@ -157,7 +161,7 @@ func (p *plan) visitsOfPeople(b *builder, dims []*Dimension) string {
 	gap := b.arg(visitGap.Microseconds()) + "::BIGINT"
 	return " marked AS (SELECT *, selected AND " + p.inRange(b, "t") + " AS hit," +
 		" visitor_id IS NULL OR coalesce(t - lag(t) OVER w > " + gap + ", true) AS starts FROM people WINDOW w AS (PARTITION BY visitor_id ORDER BY k))," +
-		" numbered AS (SELECT *, count(*) FILTER (starts) OVER (PARTITION BY visitor_id ORDER BY k ROWS UNBOUNDED PRECEDING) AS visit FROM marked)," +
+		" numbered AS (SELECT *, sum(starts::INTEGER) OVER (PARTITION BY visitor_id ORDER BY k ROWS UNBOUNDED PRECEDING)::BIGINT AS visit FROM marked)," +
 		" visits AS (SELECT visitor_id, visit, min(t) AS began, max(t) AS ended," +
 		" count(*) FILTER (pv) AS views, count(*) FILTER (NOT pv) AS others," +
 		" count(*) FILTER (hit) AS hits, count(*) FILTER (hit AND pv) AS hit_views" + values.String() +
