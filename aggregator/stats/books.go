@@ -97,14 +97,23 @@ func compileEvents(q Query) statement {
 	return s
 }
 
+// What one row can say of a result, and a sum of them: an edge whose counts are
+// garbage must not cost the site its books.
+const (
+	maxRequestsSaid = 1e12      // no site has as many in a day
+	maxRequests     = 1<<53 - 1 // the largest number that every reader of JSON has
+)
+
 // compileRequests adds up what edges say of their requests. An edge that does
 // not know whether it was heard says it again under the same key.
 func compileRequests(q Query) statement {
 	b := &builder{}
 	s := statement{from: q.Range.From, to: q.Range.To, raw: true}
-	s.text = "SELECT said.key, sum(TRY_CAST(said.value AS BIGINT))::BIGINT FROM (SELECT unnest(map_entries(any_value(props))) AS said FROM events" +
+	s.text = "SELECT key, least(sum(n), " + b.arg(int64(maxRequests)) + "::BIGINT)::BIGINT FROM (SELECT said.key AS key, TRY_CAST(said.value AS BIGINT) AS n FROM" +
+		" (SELECT unnest(map_entries(any_value(props))) AS said FROM events" +
 		" WHERE kind = 'completion' AND name = 'requests' AND " + ofProxy + " AND " + window(b, s.from, s.to) +
-		" GROUP BY coalesce(dedupe_key, edge || epoch::VARCHAR || '-' || seq::VARCHAR)) GROUP BY said.key HAVING sum(TRY_CAST(said.value AS BIGINT)) > 0"
+		" GROUP BY coalesce(dedupe_key, edge || epoch::VARCHAR || '-' || seq::VARCHAR)))" +
+		" WHERE n BETWEEN 1 AND " + b.arg(int64(maxRequestsSaid)) + "::BIGINT GROUP BY key"
 	s.args = b.args
 	return s
 }
