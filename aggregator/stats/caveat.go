@@ -101,7 +101,7 @@ func (q *Query) privacy(r Range) shared.Privacy {
 
 // mark makes null what can't be known of a range.
 func (t *Totals) mark(p *shared.Privacy) {
-	if t.Visitors == 0 && (t.Pageviews > 0 || p.NoVisitorID) {
+	if t.Visitors == Unknowable || t.Visitors == 0 && p.NoVisitorID {
 		t.Visitors, t.Visits = Unknowable, Unknowable
 	}
 	if p.HourTimes {
@@ -137,7 +137,7 @@ func markRows(rows []Row) {
 // mark makes null what can't be known of the present: times cut to the hour
 // never are in it, or all of them are.
 func (r *Realtime) mark(p *shared.Privacy) {
-	if r.CurrentVisitors == 0 && (r.Pageviews > 0 || p.NoVisitorID) {
+	if r.CurrentVisitors == 0 && p.NoVisitorID {
 		r.CurrentVisitors = Unknowable
 	}
 	if p.HourTimes {

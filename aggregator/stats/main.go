@@ -93,11 +93,15 @@ func compileTotals(q Query, r Range) statement {
 	return s
 }
 
+// countVisitors is the number of a relation's visitors: of rows of which none has
+// one, Unknowable.
+const countVisitors = "CASE WHEN count(*) > 0 AND count(visitor_id) = 0 THEN -1 ELSE count(DISTINCT visitor_id) END"
+
 // visitSumColumns are visitors, pageviews and the visitSums over visits, of
 // which those count that began in the range.
 func visitSumColumns(inRange string) string {
 	counted := "FILTER (visitor_id IS NOT NULL AND " + inRange + ")"
-	return "count(DISTINCT visitor_id), coalesce(sum(hit_views), 0)::BIGINT, count(*) " + counted + "," +
+	return countVisitors + ", coalesce(sum(hit_views), 0)::BIGINT, count(*) " + counted + "," +
 		" coalesce(sum(views) " + counted + ", 0)::BIGINT," +
 		" coalesce(sum((views = 1 AND others = 0)::INTEGER) " + counted + ", 0)::BIGINT," +
 		" coalesce(sum(ended - began) " + counted + ", 0)::BIGINT"

@@ -99,7 +99,7 @@ func (o *oracle) totals() stats.Totals {
 		}
 	}
 	t.Visitors = stats.Count(len(visitors))
-	if t.Visitors == 0 && t.Pageviews > 0 {
+	if t.Visitors == 0 && len(o.visits()) > 0 { // events of somebody
 		t.Visitors, t.Visits = stats.Unknowable, stats.Unknowable
 	}
 	if n := float64(t.Visits); n > 0 {

@@ -44,6 +44,7 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 	o := &overview{series: map[int64]Point{}, tables: map[*Dimension][]Row{}}
 	lines := make([][]line, len(overviewDimensions))
 	var visits visitSums
+	somebody := false // has no visitor id
 	err := e.run(ctx, files, siteID, compileOverview(r, whole), func(scan func(...any) error) error {
 		var part int
 		var value *string
@@ -54,7 +55,8 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 		}
 		switch part {
 		case partTotals:
-			o.totals.Visitors += Count(visitors)
+			somebody = somebody || Count(visitors) == Unknowable
+			o.totals.Visitors += Count(max(visitors, 0))
 			o.totals.Pageviews += pageviews
 			visits.add(sums)
 		case partSeries:
@@ -69,6 +71,9 @@ func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID str
 		return nil, err
 	}
 	visits.into(&o.totals)
+	if somebody && o.totals.Visitors == 0 {
+		o.totals.Visitors = Unknowable
+	}
 	// The parts come mixed, each in the order in which it was finished.
 	for n, list := range lines {
 		slices.SortFunc(list, compareLines)

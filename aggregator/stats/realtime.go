@@ -59,7 +59,7 @@ func compileCount(q Query) statement {
 	b := &builder{}
 	p := newPlan(q, q.Range)
 	s := p.chosen(b)
-	s.text += " SELECT count(DISTINCT visitor_id), count(*) FILTER (pv) FROM chosen"
+	s.text += " SELECT " + countVisitors + ", count(*) FILTER (pv) FROM chosen"
 	s.args = b.args
 	return s
 }
