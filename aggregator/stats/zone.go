@@ -10,6 +10,10 @@ type offset struct {
 }
 
 // offsetsOf cuts [from, to) at the changes of the zone's clocks.
+//
+// ZoneBounds names more bounds than there are changes, and of the last day of a
+// leap year beyond the zone's table (from 2040 on) one that lies before it: Go
+// takes every year for 365 days there. So such a day is gone over by hours.
 func offsetsOf(zone *time.Location, from, to int64) []offset {
 	var out []offset
 	for at := from; at < to; {
@@ -19,7 +23,15 @@ func offsetsOf(zone *time.Location, from, to int64) []offset {
 		if _, until := t.ZoneBounds(); !until.IsZero() && until.UnixMicro() < to {
 			end = until.UnixMicro()
 		}
-		out = append(out, offset{from: at, to: end, east: int64(seconds) * 1e6})
+		if end <= at {
+			end = min(at+hourMicros, to)
+		}
+		east := int64(seconds) * 1e6
+		if n := len(out); n > 0 && out[n-1].east == east {
+			out[n-1].to = end
+		} else {
+			out = append(out, offset{from: at, to: end, east: east})
+		}
 		at = end
 	}
 	return out
