@@ -31,6 +31,9 @@ func dayStart(year int, month time.Month, dayOfMonth int, zone *time.Location) i
 		if _, until := t.ZoneBounds(); !until.IsZero() {
 			end = min(end, until.UnixMicro())
 		}
+		if end <= at { // what Go says of the last day of a leap year beyond the zone's table
+			end = at + hour
+		}
 		offset := int64(east) * 1_000_000
 		if start := max(midnight-offset, at); start < end && start+offset >= midnight {
 			return start
