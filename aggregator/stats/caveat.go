@@ -164,7 +164,7 @@ func SeriesCaveats(q *Query, points []Point) []Caveat {
 // TableCaveats says what to know of an answer of [Engine.Breakdown].
 func TableCaveats(q *Query, d *Dimension, rows []Row) []Caveat {
 	c := q.caution(q.Range, "visitors")
-	c.asked = append(c.asked, d.name)
+	c.asks(d)
 	if d.scope == ofEntry || d.scope == ofExit {
 		c.numbers = append(c.numbers, d.name)
 	}
@@ -231,9 +231,16 @@ type caution struct {
 func (q *Query) caution(r Range, numbers ...string) *caution {
 	c := &caution{q: q, rng: r, privacy: q.privacy(r), numbers: numbers}
 	for _, f := range q.Filters {
-		c.asked = append(c.asked, f.dimension.name)
+		c.asks(f.dimension)
 	}
 	return c
+}
+
+// asks notes a dimension once, however often it is filtered on.
+func (c *caution) asks(d *Dimension) {
+	if !slices.Contains(c.asked, d.name) {
+		c.asked = append(c.asked, d.name)
+	}
 }
 
 func (c *caution) saw(visitors Count) {

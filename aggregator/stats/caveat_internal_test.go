@@ -49,3 +49,18 @@ func expectJSON(t *testing.T, name string, v any, err error, want string) {
 		t.Errorf("%s: %s, %v, want %s because of %s", name, body, err, want, ReasonNoIdentity)
 	}
 }
+
+// TestDimensionsAreNamedOnce: who filters twenty times on one property gets a
+// header of the usual length.
+func TestDimensionsAreNamedOnce(t *testing.T) {
+	d, err := ParseDimension("filters", "prop:plan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := Query{Filters: []Filter{{dimension: d}, {dimension: pages}, {dimension: d}}}
+	c := q.caution(q.Range)
+	c.asks(pages)
+	if got := strings.Join(c.asked, " "); got != "prop:plan pages" {
+		t.Errorf("asked are %q", got)
+	}
+}
