@@ -39,13 +39,22 @@ type collector struct {
 func openCollector(dir string) (*collector, error) {
 	c := &collector{}
 	cfg := queue.Config{Dir: filepath.Join(dir, "queue"), ReserveFree: queue.MinReserve, UnsafeFS: true, Sync: queue.SyncAlways}
-	var err error
-	if c.queue, err = queue.Open(queue.WithFsync(cfg, func(f *os.File) error {
+	cfg = queue.WithFsync(cfg, func(f *os.File) error {
 		if c.broken.Load() {
 			return &os.PathError{Op: "sync", Path: f.Name(), Err: syscall.EIO}
 		}
 		return f.Sync()
-	})); err != nil {
+	})
+	var err error
+	// A process that another test is just starting has all files open, the closed
+	// queue's lock too, until it executes its program.
+	for tries := 0; tries == 0 || errors.Is(err, queue.ErrLocked) && tries < 1000; tries++ {
+		if tries > 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		c.queue, err = queue.Open(cfg)
+	}
+	if err != nil {
 		return nil, err
 	}
 	c.server, err = handover.NewServer(handover.Config{Log: c.queue, Marks: filepath.Join(dir, "marks")})
