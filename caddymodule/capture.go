@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -193,53 +192,6 @@ const (
 	maxMethod  = 16
 	clonedText = 19
 )
-
-// cloneText replaces the strings of o, which are parts of the request's, by
-// copies in one allocation of their own: what is kept must not hold a
-// connection's buffers, nor be read from a request that has ended.
-func cloneText(o *shared.Observation) {
-	fields := [clonedText]struct {
-		text  *string
-		limit int
-	}{
-		{&o.Host, maxHost},
-		{&o.Path, maxPath},
-		{&o.RawQuery, maxURL},
-		{&o.Method, maxMethod},
-		{&o.Protocol, maxMethod},
-		{&o.ContentType, maxHeader},
-		{&o.CacheStatus, maxHeader},
-		{&o.UserAgent, maxAgent},
-		{&o.AcceptLanguage, maxHeader},
-		{&o.Referer, maxURL},
-		{&o.SecFetchSite, maxMethod},
-		{&o.CHUA, maxHeader},
-		{&o.CHUAMobile, maxMethod},
-		{&o.CHUAPlatform, maxHeader},
-		{&o.CHUAPlatformVer, maxHeader},
-		{&o.CHUAModel, maxHeader},
-		{&o.Country, maxMethod},
-		{&o.Region, maxMethod},
-		{&o.City, maxHeader},
-	}
-	total := 0
-	for i := range fields {
-		f := &fields[i]
-		if len(*f.text) > f.limit {
-			*f.text = cut(*f.text, f.limit)
-		}
-		total += len(*f.text)
-	}
-	var b strings.Builder
-	b.Grow(total)
-	for i := range fields {
-		if text := fields[i].text; *text != "" {
-			from := b.Len()
-			b.WriteString(*text)
-			*text = b.String()[from:] // there is room for all: what was written stays in its place
-		}
-	}
-}
 
 // cut shortens s, which is longer, to at most limit bytes, between characters
 // where it has any.

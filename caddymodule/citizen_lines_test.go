@@ -216,7 +216,7 @@ func TestCitizen6WhatIsKeptIsCloned(t *testing.T) {
 	}
 	texts := 0
 	for i := range kept {
-		o := reflect.ValueOf(&kept[i]).Elem()
+		o := reflect.ValueOf(&kept[i].Observation).Elem()
 		for f := range o.NumField() {
 			// The site's name and the names of kinds are ours.
 			if s, ok := o.Field(f).Interface().(string); ok && s != "" && o.Type().Field(f).Name != "Site" {

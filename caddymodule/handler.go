@@ -208,8 +208,8 @@ func (h *Handler) finish(w *responseWriter, err error, returned bool) {
 		c.observe(&o, w.request, a, h.layers.noHeaders)
 		o.CacheStatus = cacheStatus(w.Header())
 		o.Result, o.Kind, o.ViewID = w.result, w.kind, w.viewID
-		cloneText(&o)
-		h.rt.ring.push(&o)
+		w.texts.take(&o)
+		h.rt.ring.push(&o, &w.texts)
 	}
 	h.complete(w)
 }

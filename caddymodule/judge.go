@@ -149,8 +149,8 @@ func (h *Handler) pushCompletion(w *responseWriter, name string, viewID uint64) 
 		ClientIP: c.client(), UserAgent: c.userAgent, BytesSent: -1, TTFBUS: -1,
 		Wishes: c.wishes, Privacy: c.privacy,
 	}
-	cloneText(&o)
-	h.rt.ring.push(&o)
+	w.texts.take(&o)
+	h.rt.ring.push(&o, &w.texts)
 }
 
 // part reports whether the request, which was answered, is for what a page is

@@ -287,7 +287,7 @@ func TestAggregatorAwayFillsTheQueueToItsCap(t *testing.T) {
 			o.Time = time.Now().UnixMicro()
 			// Paths that don't compress fill the queue sooner.
 			o.Path = fmt.Sprintf("/%x/%x", uint64(i)*0x9E3779B97F4A7C15, uint64(i)*0xC2B2AE3D27D4EB4F)
-			rt.ring.push(&o)
+			rt.ring.push(&o, new(texts))
 			if i%1024 == 0 {
 				for rt.ring.len() > ringSize/2 {
 					time.Sleep(time.Millisecond)

@@ -141,7 +141,7 @@ func TestBothPanic(t *testing.T) {
 func TestTextsAreCutAndCloned(t *testing.T) {
 	long := strings.Repeat("ä", 10_000)
 	o := shared.Observation{Path: long, UserAgent: long, Host: long, RawQuery: "q", Method: "GET", Referer: "", Protocol: "HTTP/1.1", CHUAModel: "x"}
-	cloneText(&o)
+	new(texts).take(&o)
 	if len(o.Path) > maxPath || len(o.UserAgent) > maxAgent || len(o.Host) > maxHost {
 		t.Errorf("too long: %d %d %d", len(o.Path), len(o.UserAgent), len(o.Host))
 	}

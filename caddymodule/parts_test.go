@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,8 +71,11 @@ func TestRingLosesNothingUncounted(t *testing.T) {
 		var wg sync.WaitGroup
 		for p := range pushers {
 			wg.Go(func() {
+				var room texts
 				for i := range each {
-					r.push(&shared.Observation{ViewID: uint64(p), Time: int64(i + 1)})
+					o := shared.Observation{ViewID: uint64(p), Time: int64(i + 1), Path: pathOf(p, i+1)}
+					room.take(&o)
+					r.push(&o, &room)
 				}
 			})
 		}
@@ -80,9 +85,13 @@ func TestRingLosesNothingUncounted(t *testing.T) {
 		var last [pushers]int64
 		take := func() {
 			batch := r.front(1 + rnd.IntN(16))
-			for _, o := range batch {
+			for i := range batch {
+				o := &batch[i].Observation
 				if o.Time <= last[o.ViewID] {
 					t.Errorf("pusher %d: %d after %d", o.ViewID, o.Time, last[o.ViewID])
+				}
+				if want := pathOf(int(o.ViewID), int(o.Time)); o.Path != want {
+					t.Errorf("pusher %d: %q, want %q", o.ViewID, o.Path, want)
 				}
 				last[o.ViewID] = o.Time
 			}
@@ -111,17 +120,85 @@ func TestRingLosesNothingUncounted(t *testing.T) {
 			t.Fatalf("captured %d, taken %d, dropped %d of %d", l.captured.Load(), taken, l.dropped.Load(), pushers*each)
 		}
 		for i := range r.slots {
-			if r.slots[i] != (shared.Observation{}) {
+			s := &r.slots[i]
+			if s.Observation != (shared.Observation{}) || strings.Trim(string(s.texts.room[:cap(s.texts.room)]), "\x00") != "" {
 				t.Fatal("a slot that was given back still holds a request")
 			}
 		}
 		r.close()
-		r.push(&shared.Observation{})
+		r.push(&shared.Observation{}, new(texts))
 		if l.captured.Load() != pushers*each+1 || r.len() != 0 {
 			t.Fatal("a closed ring takes more")
 		}
 	}
 }
+
+// pathOf is what a pusher of the test asks for: of many lengths.
+func pathOf(pusher, i int) string { return fmt.Sprintf("/%d/%0*d", pusher, 1+i%700, i) }
+
+// TestNothingIsKeptOfTheRing: the texts of an observation are wiped once it is
+// worked off. What the enrichment remembers of the first ones must not be in
+// them, else later events are made of something else.
+func TestNothingIsKeptOfTheRing(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	pick := func(texts ...string) string { return texts[rnd.IntN(len(texts))] }
+	var all []shared.Observation
+	for i := range 3000 {
+		all = append(all, shared.Observation{
+			Site: pick("a.example", "b.example"), Result: shared.ResultPageview, Kind: shared.KindPageview, Time: 1_700_000_000_000_000 + int64(i),
+			ClientIP: netip.AddrFrom4([4]byte{192, 0, 2, byte(rnd.IntN(9))}), Host: pick("a.example", "www.b.example:8080"), Method: "GET", Protocol: "HTTP/2.0",
+			Path: pick("/", "/a/page", "/mail/someone@example.com", "/über"), RawQuery: pick("", "utm_source=news&utm_campaign=x", "gclid=1&q=2"),
+			Status: 200, ContentType: pick("text/html", "text/html; charset=utf-8"), CacheStatus: pick("", "Eider; hit", "HIT"), BytesSent: -1, TTFBUS: -1,
+			UserAgent:      pick(chrome, "curl/8.5.0", "Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)", fmt.Sprintf("Mozilla/5.0 (X11; Linux x86_64; rv:%d.0) Gecko/20100101 Firefox/%[1]d.0", 100+rnd.IntN(40))),
+			AcceptLanguage: pick("", "de-DE,de;q=0.9", "pt-BR"), Referer: pick("", "https://www.google.com/search", "https://news.example/story?id=7", "android-app://com.reddit.frontpage"),
+			CHUA: pick("", `"Chromium";v="141", "Google Chrome";v="141"`), CHUAPlatform: pick("", `"Windows"`), CHUAPlatformVer: pick("", `"15.0.0"`),
+			Country: pick("", "DE"), Region: pick("", "BE"), City: pick("", "Berlin", "Köln"), HeadersKnown: rnd.IntN(2) == 0,
+		})
+	}
+	events := func(through func(rt *runtime, o *shared.Observation, q eventLog)) [][]byte {
+		rt := newRuntime(t.TempDir())
+		if err := rt.setEnricher(files{}, false); err != nil {
+			t.Fatal(err)
+		}
+		var q encoded
+		for i := range all {
+			o := all[i]
+			through(rt, &o, &q)
+			if i%50 == 0 {
+				rt.drain(&q)
+			}
+		}
+		rt.drain(&q)
+		return q
+	}
+	want := events(func(rt *runtime, o *shared.Observation, q eventLog) { rt.recordOne(rt.enricher.Load(), o, q) })
+	var room texts
+	got := events(func(rt *runtime, o *shared.Observation, _ eventLog) {
+		room.take(o)
+		rt.ring.push(o, &room)
+	})
+	if len(want) != len(all) || len(got) != len(all) {
+		t.Fatalf("%d and %d events of %d observations", len(want), len(got), len(all))
+	}
+	for i := range want {
+		if !bytes.Equal(want[i], got[i]) {
+			t.Fatalf("observation %d, %+v:\n got %q\nwant %q", i, all[i], got[i], want[i])
+		}
+	}
+}
+
+// encoded keeps events as the queue does, but for identities, which each runtime
+// makes with a secret of its own.
+type encoded [][]byte
+
+func (q *encoded) Add(e *shared.Event) {
+	e.VisitorID, e.PrevVisitorID = 0, 0
+	*q = append(*q, shared.AppendEvent(nil, e, 0))
+}
+
+func (q *encoded) Discard(uint64, shared.DropReason) {}
 
 // A recorder that meets something it cannot enrich loses that alone.
 func TestRecorderSurvivesWhatItCannotEnrich(t *testing.T) {
@@ -132,12 +209,12 @@ func TestRecorderSurvivesWhatItCannotEnrich(t *testing.T) {
 	var l ledger
 	rt.ring.open(&l)
 	for range 3 {
-		rt.ring.push(&shared.Observation{Site: "a", Time: 1_700_000_000_000_000, Kind: shared.KindPageview})
+		rt.ring.push(&shared.Observation{Site: "a", Time: 1_700_000_000_000_000, Kind: shared.KindPageview}, new(texts))
 	}
 	good := rt.enricher.Swap(nil) // enriching panics
 	rt.drain(&l)
 	rt.enricher.Store(good)
-	rt.ring.push(&shared.Observation{Site: "a", Time: 1_700_000_000_000_000, Kind: shared.KindPageview})
+	rt.ring.push(&shared.Observation{Site: "a", Time: 1_700_000_000_000_000, Kind: shared.KindPageview}, new(texts))
 	rt.drain(&l)
 	if l.dropped.Load() != 3 || l.added.Load() != 1 || l.captured.Load() != 4 {
 		t.Errorf("dropped %d, added %d of %d", l.dropped.Load(), l.added.Load(), l.captured.Load())

@@ -54,7 +54,7 @@ func (rt *runtime) drain(q eventLog) {
 		rt.enriching.RLock()
 		enricher := rt.enricher.Load()
 		for i := range batch {
-			rt.recordOne(enricher, &batch[i], q)
+			rt.recordOne(enricher, &batch[i].Observation, q)
 		}
 		rt.enriching.RUnlock()
 		rt.ring.advance(len(batch))

@@ -110,7 +110,10 @@ func (rt *runtime) exchange() *exchange {
 func (rt *runtime) release(w *responseWriter) {
 	x := w.exchange
 	w.exchange = nil
-	*x = exchange{}
+	x.capture, x.verdict, x.request = capture{}, verdict{}, nil
+	if len(x.texts.room) > 0 {
+		x.texts.wipe() // the ring did not take it
+	}
 	rt.spare.Put(x)
 }
 

@@ -31,6 +31,7 @@ type exchange struct {
 	capture
 	verdict
 	request *http.Request
+	texts   texts // room, empty between requests
 }
 
 // WriteHeader notes the final status; 1xx answers pass, 101 is final. It may

@@ -79,8 +79,8 @@ func (e *Enricher) Close() error {
 const unnamedSite = "_other"
 
 // Enrich overwrites dst with the event that an observation makes. The event
-// shares strings with the observation and with the enricher's memory; it holds
-// no form of the address.
+// shares strings with the observation and with the enricher's memory, which keeps
+// none of the observation's; it holds no form of the address.
 //
 // The site's privacy options are applied. Whether the request may be recorded
 // at all is the caller's to ask before: [shared.SiteConfig.Declines].
