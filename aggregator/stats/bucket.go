@@ -3,6 +3,8 @@ package stats
 import (
 	"strings"
 	"time"
+
+	"github.com/eider-analytics/eider/aggregator/calendar"
 )
 
 // Interval is the width of a chart's buckets.
@@ -84,7 +86,7 @@ type bucket struct {
 
 // span is an offset with what makes keys of it: key = (t + east) / width + bias.
 type span struct {
-	offset
+	calendar.Offset
 	bias int64
 }
 
@@ -109,9 +111,9 @@ func newChart(r Range, interval Interval) chart {
 		c.width = hourMicros
 	}
 	next := int64(0) // key of the next bucket, for clock units
-	for _, o := range offsetsOf(r.Zone, r.From, r.To) {
-		first, last := (o.from+o.east)/c.width, (o.to-1+o.east)/c.width
-		s := span{offset: o}
+	for _, o := range calendar.Offsets(r.Zone, r.From, r.To) {
+		first, last := (o.From+o.East)/c.width, (o.To-1+o.East)/c.width
+		s := span{Offset: o}
 		if c.width < dayMicros {
 			s.bias = next - first
 			next += last - first + 1
@@ -148,7 +150,7 @@ func (c *chart) add(unit, bias int64) {
 // 1970, lies.
 func (c *chart) sql(b *builder, t string) string {
 	unit := func(s span) string {
-		return "(" + t + " + " + b.arg(s.east+s.bias*c.width) + "::BIGINT) // " + b.arg(c.width) + "::BIGINT"
+		return "(" + t + " + " + b.arg(s.East+s.bias*c.width) + "::BIGINT) // " + b.arg(c.width) + "::BIGINT"
 	}
 	if len(c.spans) == 0 { // a day that the zone left out has no time
 		return "0::BIGINT"
@@ -158,7 +160,7 @@ func (c *chart) sql(b *builder, t string) string {
 		var text strings.Builder
 		text.WriteString("CASE")
 		for _, s := range c.spans[:len(c.spans)-1] {
-			text.WriteString(" WHEN " + t + " < " + b.arg(s.to) + "::BIGINT THEN " + unit(s))
+			text.WriteString(" WHEN " + t + " < " + b.arg(s.To) + "::BIGINT THEN " + unit(s))
 		}
 		expr = text.String() + " ELSE " + expr + " END"
 	}

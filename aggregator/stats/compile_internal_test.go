@@ -175,12 +175,12 @@ func TestChartsCoverTheirRange(t *testing.T) {
 func keyOf(c *chart, at int64) int64 {
 	s := c.spans[len(c.spans)-1]
 	for _, span := range c.spans {
-		if at < span.to {
+		if at < span.To {
 			s = span
 			break
 		}
 	}
-	unit := (at + s.east + s.bias*c.width) / c.width
+	unit := (at + s.East + s.bias*c.width) / c.width
 	switch c.interval {
 	case Week:
 		return (unit + 3) / 7

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/eider-analytics/eider/aggregator/calendar"
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
 
@@ -68,7 +69,7 @@ func compileCount(q Query) statement {
 // clock stands.
 func minutesOf(r Range) chart {
 	c := chart{interval: Minute, width: minuteMicros}
-	c.spans = []span{{offset: offset{from: r.From, to: r.To, east: -r.From}}}
+	c.spans = []span{{Offset: calendar.Offset{From: r.From, To: r.To, East: -r.From}}}
 	for at := r.From; at < r.To; at += minuteMicros {
 		date := time.UnixMicro(at).In(r.Zone).Format(clockLayout)
 		c.buckets = append(c.buckets, bucket{key: (at - r.From) / minuteMicros, date: date})

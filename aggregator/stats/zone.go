@@ -1,41 +1,10 @@
 package stats
 
-import "time"
+import (
+	"time"
 
-// offset is a span of time in which a zone keeps one distance from UTC. Times
-// are µs since 1970.
-type offset struct {
-	from, to int64 // to is excluded
-	east     int64 // µs to add to UTC
-}
-
-// offsetsOf cuts [from, to) at the changes of the zone's clocks.
-//
-// ZoneBounds names more bounds than there are changes, and of the last day of a
-// leap year beyond the zone's table (from 2040 on) one that lies before it: Go
-// takes every year for 365 days there. So such a day is gone over by hours.
-func offsetsOf(zone *time.Location, from, to int64) []offset {
-	var out []offset
-	for at := from; at < to; {
-		t := time.UnixMicro(at).In(zone)
-		_, seconds := t.Zone()
-		end := to
-		if _, until := t.ZoneBounds(); !until.IsZero() && until.UnixMicro() < to {
-			end = until.UnixMicro()
-		}
-		if end <= at {
-			end = min(at+hourMicros, to)
-		}
-		east := int64(seconds) * 1e6
-		if n := len(out); n > 0 && out[n-1].east == east {
-			out[n-1].to = end
-		} else {
-			out = append(out, offset{from: at, to: end, east: east})
-		}
-		at = end
-	}
-	return out
-}
+	"github.com/eider-analytics/eider/aggregator/calendar"
+)
 
 // Date is a day of the calendar, in whatever zone.
 type Date struct {
@@ -69,17 +38,7 @@ func (d Date) days(e Date) int { return int(e.utc().Sub(d.utc()) / (24 * time.Ho
 func (d Date) String() string { return d.utc().Format(time.DateOnly) }
 
 // start is the first moment at which it is this day in the zone, µs since 1970.
-// Where the clocks skip midnight it is the moment of the change, where they
-// strike it twice the first; a day that a zone left out begins when the next
-// one does.
+// A day that the zone left out begins when the next one does.
 func (d Date) start(zone *time.Location) int64 {
-	const day = 24 * 3600 * 1e6
-	midnight := d.utc().UnixMicro()
-	// Zones are at most 14 hours away from UTC, so this finds every candidate.
-	for _, o := range offsetsOf(zone, midnight-day, midnight+2*day) {
-		if at := max(midnight-o.east, o.from); at < o.to && at+o.east >= midnight {
-			return at
-		}
-	}
-	return midnight
+	return calendar.DayStart(d.Year, d.Month, d.Day, zone)
 }
