@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
-	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -179,26 +178,4 @@ func clientIP(vars map[string]any) netip.Addr {
 		return netip.Addr{}
 	}
 	return addr.WithZone("").Unmap()
-}
-
-// Longest values that are kept of a request between handler and enrichment, in
-// bytes. They bound what a hostile client can make the ring hold.
-const (
-	maxHost    = 300
-	maxPath    = 2 * shared.MaxPath // decoded, before invalid UTF-8 is replaced
-	maxURL     = 4096
-	maxAgent   = 1024
-	maxHeader  = 256
-	maxMethod  = 16
-	clonedText = 19
-)
-
-// cut shortens s, which is longer, to at most limit bytes, between characters
-// where it has any.
-func cut(s string, limit int) string {
-	end := limit
-	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/eider-analytics/eider/shared"
@@ -22,10 +23,21 @@ const (
 	textsKept  = 2048
 )
 
+// Longest values that are kept of a request between handler and enrichment, in
+// bytes. They bound what a hostile client can make the ring hold.
+const (
+	maxHost   = 300
+	maxPath   = 2 * shared.MaxPath // decoded, before invalid UTF-8 is replaced
+	maxURL    = 4096
+	maxAgent  = 1024
+	maxHeader = 256
+	maxMethod = 16
+)
+
 // take replaces the strings of o, which are parts of the request's, by copies in
 // the room.
 func (t *texts) take(o *shared.Observation) {
-	fields := [clonedText]struct {
+	fields := [...]struct {
 		text  *string
 		limit int
 	}{
@@ -77,4 +89,14 @@ func (t *texts) wipe() {
 	}
 	clear(t.room)
 	t.room = t.room[:0]
+}
+
+// cut shortens s, which is longer, to at most limit bytes, between characters
+// where it has any.
+func cut(s string, limit int) string {
+	end := limit
+	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
