@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
+	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/classify"
 )
 
@@ -220,7 +221,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if err := oneArg(d, &h.Privacy); err != nil {
 				return err
 			}
-			if _, err := privacyPreset(h.Privacy); err != nil {
+			if _, err := shared.Preset(h.Privacy); err != nil {
 				return d.Err(err.Error())
 			}
 		default:

@@ -101,7 +101,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.counted, err = readCount(h.Count); err != nil {
 		return err
 	}
-	if h.privacy, err = privacyPreset(h.Privacy); err != nil {
+	if h.privacy, err = shared.Preset(h.Privacy); err != nil {
 		return err
 	}
 	if err = h.provisionScript(); err != nil {

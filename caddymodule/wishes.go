@@ -1,32 +1,10 @@
 package caddymodule
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/eider-analytics/eider/shared"
 )
-
-// privacyPreset returns what a name of the directive's `privacy` stands for.
-// It is the same pointer for the same name, through every reload.
-func privacyPreset(name string) (*shared.Privacy, error) {
-	if name == "" {
-		return nil, nil
-	}
-	p, ok := presets[name]
-	if !ok {
-		return nil, fmt.Errorf("privacy %q: want strict or cnil; single options are the registry's (eider site edit)", name)
-	}
-	return p, nil
-}
-
-var presets = func() map[string]*shared.Privacy {
-	all := make(map[string]*shared.Privacy, len(shared.Presets))
-	for name, p := range shared.Presets {
-		all[name] = &p
-	}
-	return all
-}()
 
 // wish notes a header that says something about being measured, and reports
 // whether it was one.

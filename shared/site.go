@@ -3,6 +3,7 @@ package shared
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"io"
 )
 
@@ -169,6 +170,28 @@ var Presets = map[string]Privacy{
 	// coarse place, no versions that single out, an opt-out that is respected
 	// (https://www.cnil.fr/fr/cookies-et-autres-traceurs/regles/cookies-solutions-pour-les-outils-de-mesure-daudience).
 	"cnil": {CountryOnly: false, NoVersions: true, NoScreen: true, ReferrerHostOnly: true, DNT: SignalRefuse, GPC: SignalRefuse},
+}
+
+// presets are those that Preset hands out.
+var presets = func() map[string]*Privacy {
+	all := make(map[string]*Privacy, len(Presets))
+	for name, p := range Presets {
+		all[name] = &p
+	}
+	return all
+}()
+
+// Preset returns what the name of a preset stands for, beside the options of the
+// registry: always the same pointer for the same name, and nil for none.
+func Preset(name string) (*Privacy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	p, ok := presets[name]
+	if !ok {
+		return nil, fmt.Errorf("privacy %q: want strict or cnil; single options are the registry's (eider site edit)", name)
+	}
+	return p, nil
 }
 
 // Names of events with the kind completion.

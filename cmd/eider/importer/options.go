@@ -98,14 +98,8 @@ func (s *settings) readSite() (err error) {
 			return err
 		}
 	}
-	if s.Privacy != "" {
-		p, ok := shared.Presets[s.Privacy]
-		if !ok {
-			return fmt.Errorf("privacy %q: want strict or cnil", s.Privacy)
-		}
-		s.privacy = &p
-	}
-	return nil
+	s.privacy, err = shared.Preset(s.Privacy)
+	return err
 }
 
 // expand replaces patterns by the files that they match, in the order of their
