@@ -3,7 +3,6 @@ package beacon
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -241,21 +240,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	do(&q)
-}
-
-// panicInterval keeps a panic that comes with each message out of the log; the
-// outcome `internal` counts them all.
-const panicInterval = time.Minute
-
-// reportPanic logs a panic of our own code. Its value is left out: it may quote
-// the message.
-func (in *Intake) reportPanic(v any) {
-	now := time.Now().UnixNano()
-	last := in.lastPanic.Load()
-	if last != 0 && now-last < int64(panicInterval) || !in.lastPanic.CompareAndSwap(last, now) {
-		return
-	}
-	in.log.Error("a message upset its intake; its sender is told to come back", zap.String("type", fmt.Sprintf("%T", v)), zap.Stack("stack"))
 }
 
 // find splits a path into the endpoint's name and, for links, the slug.

@@ -1,13 +1,10 @@
 package beacon
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // bodyTime is how long a body may take, or a third longer. Who sends a byte now
@@ -124,23 +121,4 @@ func (b *endingBody) Read(p []byte) (int, error) {
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err
-}
-
-// HidePanics logs a panic of a handler by where it was. The server itself would
-// log what it says, which may quote the request, and the client's address. The
-// client loses its connection, as it would then.
-func HidePanics(next http.Handler, log *zap.Logger) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			v := recover()
-			if v == nil {
-				return
-			}
-			if v != http.ErrAbortHandler {
-				log.Error("a request upset its handler; its connection is closed", zap.String("type", fmt.Sprintf("%T", v)), zap.Stack("stack"))
-			}
-			panic(http.ErrAbortHandler) // of which the server says nothing
-		}()
-		next.ServeHTTP(w, r)
-	})
 }
