@@ -180,10 +180,14 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // edge is a Caddy in this process with its module, before an aggregator.
 type edge struct {
-	t     testing.TB
-	agg   *aggregator
-	dir   string // of everything that it writes
-	addr  string // of the site
+	t    testing.TB
+	agg  *aggregator
+	dir  string // of everything that it writes
+	addr string // of the site
+	// admin is the address of Caddy's own endpoint. Over a unix socket, which Caddy
+	// copies at each reload, a listener can block in accept(2) for ever while Caddy
+	// waits for it to be closed.
+	admin string
 	token string
 	queue string // lines of the queue's block
 	// global are more global options of the Caddyfile.
@@ -193,7 +197,7 @@ type edge struct {
 
 func newEdge(t testing.TB) *edge {
 	t.Helper()
-	e := &edge{t: t, agg: newAggregator(t), dir: t.TempDir(), addr: freeAddr(t), token: edgeToken}
+	e := &edge{t: t, agg: newAggregator(t), dir: t.TempDir(), addr: freeAddr(t), admin: freeAddr(t), token: edgeToken}
 	// The smallest reserve: tests run on volumes of any size.
 	e.queue = "reserve_free 16MiB\nseal_age 5ms\nsync 10ms"
 	return e
@@ -209,9 +213,8 @@ func freeAddr(t testing.TB) string {
 	return addr
 }
 
-func (e *edge) port() string        { _, port, _ := strings.Cut(e.addr, ":"); return port }
-func (e *edge) logFile() string     { return filepath.Join(e.dir, "caddy.log") }
-func (e *edge) adminSocket() string { return filepath.Join(e.dir, "admin.sock") }
+func (e *edge) port() string    { _, port, _ := strings.Cut(e.addr, ":"); return port }
+func (e *edge) logFile() string { return filepath.Join(e.dir, "caddy.log") }
 func (e *edge) queueDir() string {
 	if e.volume != "" {
 		return filepath.Join(e.volume, "q")
@@ -223,7 +226,7 @@ func (e *edge) queueDir() string {
 // the address, whatever the host.
 func (e *edge) caddyfile(sites string) string {
 	global := fmt.Sprintf(`{
-	admin unix/%s
+	admin %s
 	persist_config off
 	auto_https off
 	default_bind 127.0.0.1
@@ -242,7 +245,7 @@ func (e *edge) caddyfile(sites string) string {
 		}
 	}
 }
-`, e.adminSocket(), filepath.Join(e.dir, "storage"), e.logFile(), e.global, e.agg.URL, e.token, e.queueDir(), e.queue)
+`, e.admin, filepath.Join(e.dir, "storage"), e.logFile(), e.global, e.agg.URL, e.token, e.queueDir(), e.queue)
 	return global + strings.ReplaceAll(sites, "$ADDR", "http://:"+e.port())
 }
 
@@ -301,6 +304,7 @@ func (e *edge) get(path string, headers ...string) *http.Response {
 
 // plainClient neither follows redirects nor unpacks bodies.
 var plainClient = &http.Client{
+	Timeout:       time.Minute,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
 }
@@ -334,13 +338,17 @@ func bodyOf(t testing.TB, resp *http.Response) string {
 // adminGet asks Caddy's admin endpoint.
 func (e *edge) adminGet(path string) string {
 	e.t.Helper()
-	client := &http.Client{Transport: &http.Transport{
+	network, address, host := "tcp", e.admin, e.admin
+	if socket, ok := strings.CutPrefix(e.admin, "unix/"); ok {
+		network, address, host = "unix", socket, "127.0.0.1"
+	}
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			return net.Dial("unix", e.adminSocket())
+			return net.Dial(network, address)
 		},
 	}}
-	resp, err := client.Get("http://127.0.0.1" + path)
+	resp, err := client.Get("http://" + host + path)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (e *edge) startTraffic(clients int) *traffic {
 	tr := &traffic{stop: make(chan struct{})}
 	for range clients {
 		tr.clients.Go(func() {
-			client := &http.Client{Transport: &http.Transport{}}
+			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			for i := 0; ; i++ {
 				select {

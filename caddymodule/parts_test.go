@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -223,6 +224,7 @@ func TestRecorderSurvivesWhatItCannotEnrich(t *testing.T) {
 
 func TestQueueCommand(t *testing.T) {
 	e := newEdge(t)
+	e.admin = "unix/" + filepath.Join(e.dir, "admin.sock")
 	e.agg.away.Store(true)
 	e.load(pageSite)
 	e.get("/")
@@ -236,12 +238,11 @@ func TestQueueCommand(t *testing.T) {
 		err := cmd.Execute()
 		return out.String(), err
 	}
-	address := "unix/" + e.adminSocket()
-	text, err := run("--address", address)
+	text, err := run("--address", e.admin)
 	if err != nil || !strings.Contains(text, e.queueDir()) || !strings.Contains(text, "captured 1 = stored 0 + queued 1") {
 		t.Errorf("%v\n%s", err, text)
 	}
-	text, err = run("--address", address, "--json")
+	text, err = run("--address", e.admin, "--json")
 	var report statusReport
 	if err != nil || json.Unmarshal([]byte(text), &report) != nil || len(report.Edges) != 1 || report.Edges[0].Events.Captured != 1 {
 		t.Errorf("%v\n%s", err, text)
