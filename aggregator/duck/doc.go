@@ -7,6 +7,8 @@
 // extension is ever loaded, and the configuration is locked before the first
 // query.
 //
+// Answers of some rows come one by one, those of millions in columns.
+//
 // It refuses SQL from people (DuckDB is no sandbox: package stats compiles what
 // runs here from constants), file names inside SQL (they are arguments), and
 // to keep anything that could not be made again from the files.

@@ -115,13 +115,7 @@ const FirstArg = 2
 // are $2, $3 and so on in it. scan is called once for each row, with a function
 // that reads its values. An error of scan ends the query.
 func (d *DB) Query(ctx context.Context, files []string, query string, args []any, scan func(func(...any) error) error) error {
-	text, all := withEvents(eventsOfNothing, query), make([]any, 0, 1+len(args))
-	if len(files) > 0 {
-		text, all = withEvents(eventsOfFiles, query), append(all, files)
-	} else {
-		all = append(all, "")
-	}
-	all = append(all, args...)
+	text, all := withFiles(files, query, args)
 	rows, err := d.db.QueryContext(ctx, text, all...)
 	if err != nil {
 		return queryError(ctx, err)
@@ -133,6 +127,17 @@ func (d *DB) Query(ctx context.Context, files []string, query string, args []any
 		}
 	}
 	return queryError(ctx, rows.Err())
+}
+
+// withFiles is the whole text of a query of the files, with all of its arguments.
+func withFiles(files []string, query string, args []any) (text string, all []any) {
+	all = make([]any, 0, 1+len(args))
+	if len(files) > 0 {
+		text, all = withEvents(eventsOfFiles, query), append(all, files)
+	} else {
+		text, all = withEvents(eventsOfNothing, query), append(all, "")
+	}
+	return text, append(all, args...)
 }
 
 // queryError says that the context ended where DuckDB only says that it was
