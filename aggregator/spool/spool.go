@@ -67,6 +67,8 @@ type log interface {
 	Sync() error
 	Read(pos uint64) (queue.Record, error)
 	Trim(before uint64) error
+	Cut() (next uint64, err error)
+	Gone(ctx context.Context, before uint64) error
 	Oldest() uint64
 	Size() int64
 	Close() error
@@ -268,6 +270,29 @@ func (s *Spool) Trim(before uint64) error {
 		return fmt.Errorf("trim spool: %w", err)
 	}
 	failpoint.Hit("spool.trimmed")
+	return nil
+}
+
+// Cut ends the file that is being written: see Purge. It returns the position
+// that the next record gets.
+func (s *Spool) Cut() (next uint64, err error) {
+	if next, err = s.log.Cut(); err != nil {
+		return 0, fmt.Errorf("cut spool: %w", err)
+	}
+	return next, nil
+}
+
+// Purge is Trim without the tail, and removes the files of what is before a
+// position of Cut. Batches whose answer was lost in a crash are told from new
+// ones all the same; they are not told again what was refused of them.
+func (s *Spool) Purge(ctx context.Context, before uint64) error {
+	err := s.log.Trim(before)
+	if err == nil {
+		err = s.log.Gone(ctx, before)
+	}
+	if err != nil {
+		return fmt.Errorf("purge spool: %w", err)
+	}
 	return nil
 }
 

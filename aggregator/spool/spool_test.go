@@ -236,6 +236,42 @@ func TestTrimKeepsTheTail(t *testing.T) {
 	}
 }
 
+func TestAPurgeLeavesNoTail(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	appendN := func(n int) {
+		for range n {
+			if _, _, err := s.AppendSync(context.Background(), record(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	appendN(5)
+	next, err := s.Cut()
+	if err != nil || next != 6 {
+		t.Fatal(next, err)
+	}
+	appendN(2)
+	if err := s.Trim(6); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := replay(t, s, 1); len(got) != 7 {
+		t.Fatalf("after a trim %d records are there", len(got))
+	}
+	if err := s.Purge(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if got, damaged := replay(t, s, 1); len(got) != 2 || damaged != 0 || s.Stats().Oldest != 6 {
+		t.Fatalf("after a purge %d records are there, %d damaged, the oldest is %d", len(got), damaged, s.Stats().Oldest)
+	}
+	closeSpool(t, s)
+	s = open(t, dir)
+	defer closeSpool(t, s)
+	if got, damaged := replay(t, s, 1); len(got) != 2 || damaged != 0 || s.Next() != 8 {
+		t.Errorf("reopened: %d records, %d damaged, next %d", len(got), damaged, s.Next())
+	}
+}
+
 // faulty is a log that fails on demand: the far end of a disk.
 type faulty struct {
 	*queue.Log

@@ -149,7 +149,7 @@ func putRest(txn *badger.Txn, c *Commit) error {
 			return err
 		}
 	}
-	return nil
+	return addErased(txn, c.Erased)
 }
 
 // begin readies the store for a change. The caller holds s.mu.

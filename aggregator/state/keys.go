@@ -17,6 +17,9 @@ var (
 	prefixIncident = []byte("incident/")
 	prefixSite     = []byte("site/")
 	prefixKey      = []byte("key/")
+	prefixErasure  = []byte("erasure/") // entries of the ledger
+	prefixErasing  = []byte("erasing/") // what their commits have counted
+	prefixErased   = []byte("erased/")  // rows, by site and day
 	keySalts       = []byte("salts")
 )
 

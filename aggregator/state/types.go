@@ -136,6 +136,9 @@ type Commit struct {
 	Edges  []Edge
 	// Incidents are new ones; they are merged with those already there.
 	Incidents []Incident
+	// Erased are accepted rows that are in no segment; they are added to those
+	// already counted.
+	Erased []Erased
 	// SpoolThrough is the last spool position whose rows are in segments. 0
 	// leaves it as it is.
 	SpoolThrough uint64

@@ -173,8 +173,12 @@ func (l *Log) remove(s *segment) error {
 	for len(l.holes) > 0 && l.holes[0].last < min(oldest, l.trim) {
 		l.holes = l.holes[1:]
 	}
+	l.removing++
 	l.mu.Unlock()
-	defer l.mu.Lock()
+	defer func() {
+		l.mu.Lock()
+		l.removing--
+	}()
 	if err := l.saveCheckpoint(true); err != nil {
 		l.log.Error("segment can't be removed before the checkpoint is written", zap.String("path", s.dir), zap.Error(err))
 		return err

@@ -47,6 +47,7 @@ type Log struct {
 	next     uint64
 	synced   uint64
 	trim     uint64
+	removing int // segments that are off the list, and perhaps still on the disk
 	holes    []hole
 	meta     []byte
 	closed   bool
