@@ -26,6 +26,9 @@ func (l *Lake) cut(ctx context.Context) error {
 	failpoint.Hit("lake.commit.after")
 	l.endCut(g)
 	failpoint.Hit("lake.trim.before")
+	if len(g.erased) > 0 {
+		l.cfg.OnErased()
+	}
 	l.cfg.OnCommitted(g.through)
 	return nil
 }
@@ -96,7 +99,7 @@ func (l *Lake) writeSegment(gr *group) (*state.Segment, error) {
 
 // commit is the change of the state that makes the generation's segments live.
 func (g *generation) commit() state.Commit {
-	c := state.Commit{SpoolThrough: g.through, Incidents: g.incidents}
+	c := state.Commit{SpoolThrough: g.through, Incidents: g.incidents, Erased: g.erasures()}
 	for _, gr := range g.order {
 		c.Add = append(c.Add, *gr.segment)
 	}

@@ -18,5 +18,6 @@
 //
 // Steps at which a crash test can end the process: lake.parquet.writing,
 // lake.renamed, lake.commit.before, lake.commit.after, lake.trim.before,
-// lake.hot.removed.
+// lake.hot.removed, lake.revise.writing, lake.exchange.before,
+// lake.exchange.after, lake.erase.writing, lake.erase.before, lake.erase.after.
 package lake

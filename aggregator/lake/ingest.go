@@ -26,6 +26,7 @@ type generation struct {
 	marks     map[markKey]state.Mark
 	edges     map[shared.EdgeID]state.Edge
 	incidents []state.Incident
+	erased    map[erasedKey]int64 // rows that were not taken
 }
 
 type markKey struct {
@@ -56,6 +57,7 @@ type group struct {
 func newGeneration() *generation {
 	return &generation{
 		groups: map[groupKey]*group{}, marks: map[markKey]state.Mark{}, edges: map[shared.EdgeID]state.Edge{},
+		erased: map[erasedKey]int64{},
 	}
 }
 
@@ -152,6 +154,9 @@ func (l *Lake) take(b *Batch) {
 	c := l.classify()
 	for i := range b.Events {
 		e := &b.Events[i]
+		if c.erased(e) {
+			continue
+		}
 		prev := e.PrevVisitorID
 		if !l.recent.continues(e) {
 			e.PrevVisitorID = 0
@@ -215,6 +220,10 @@ type classifier struct {
 	loc      *time.Location
 	group    *group
 	from, to int64 // times that are certainly of group's day
+
+	goneOf string // the site that gone is of
+	gone   func(*Who) bool
+	who    Who
 }
 
 func (l *Lake) classify() *classifier { return &classifier{l: l} }

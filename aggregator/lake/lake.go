@@ -37,6 +37,10 @@ type Config struct {
 	// OnCommitted is told the last spool position whose events are in committed
 	// segments: what is up to there can be trimmed. It is called by one goroutine.
 	OnCommitted func(spoolThrough uint64)
+	// Erasures are what Ingest leaves out; nil = nothing. OnErased is told, before
+	// OnCommitted, that something of the spool was.
+	Erasures Erasures
+	OnErased func()
 
 	// HotDelay is how long events gather before they become queryable (250 ms).
 	HotDelay time.Duration
@@ -74,6 +78,9 @@ func (c *Config) setDefaults() {
 	if c.Zone == nil {
 		c.Zone = func(string) string { return "" }
 	}
+	if c.OnErased == nil {
+		c.OnErased = func() {}
+	}
 	if c.OnCommitted == nil {
 		c.OnCommitted = func(uint64) {}
 	}
@@ -109,7 +116,8 @@ type Lake struct {
 
 	wake      chan struct{} // tells the writer that there may be work
 	exchanges chan exchange // segments to be listed instead of others
-	revising  sync.Mutex    // held by Revise
+	tasks     chan func()   // other work for the writer
+	revising  sync.Mutex    // held by Revise and Erase
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -148,7 +156,7 @@ func Open(cfg Config) (*Lake, error) {
 		gen:      newGeneration(),
 		ingested: m.SpoolThrough, committed: m.SpoolThrough,
 		room: make(chan struct{}),
-		wake: make(chan struct{}, 1), exchanges: make(chan exchange),
+		wake: make(chan struct{}, 1), exchanges: make(chan exchange), tasks: make(chan func()),
 		stopped:  make(chan struct{}),
 		segments: newEncoder(true),
 		micros:   newEncoder(false),

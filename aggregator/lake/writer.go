@@ -39,6 +39,8 @@ func (l *Lake) write(ctx context.Context) {
 		select {
 		case x := <-l.exchanges:
 			x.done <- l.exchange(&x)
+		case task := <-l.tasks:
+			task()
 		default:
 		}
 		step, wait := l.next(time.Now())
@@ -53,6 +55,8 @@ func (l *Lake) write(ctx context.Context) {
 			case <-l.wake:
 			case x := <-l.exchanges:
 				x.done <- l.exchange(&x)
+			case task := <-l.tasks:
+				task()
 			case <-timer.C:
 			case <-ctx.Done():
 			}

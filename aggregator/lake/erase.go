@@ -1,0 +1,395 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/failpoint"
+)
+
+// Who is what of a row tells whose it is, and of when.
+type Who struct {
+	Time          int64  `parquet:"time,delta,timestamp(microsecond)"` // µs since 1970
+	VisitorID     uint64 `parquet:"visitor_id,optional,dict"`
+	PrevVisitorID uint64 `parquet:"prev_visitor_id,optional,dict"`
+	DistinctID    string `parquet:"distinct_id,optional,dict"`
+}
+
+// Erasures know what must not come into the lake.
+type Erasures interface {
+	// Of returns what recognises a site's rows that are erased, nil where none
+	// are. It must not call the lake.
+	Of(siteID string) func(*Who) bool
+}
+
+// Span is a site's rows with times in [From, To), µs since 1970.
+type Span struct {
+	SiteID   string
+	From, To int64
+}
+
+func (s *Span) touches(seg *state.Segment) bool {
+	return seg.SiteID == s.SiteID && seg.MaxTime >= s.From && seg.MinTime < s.To
+}
+
+// Erasing is what [Lake.Erase] does.
+type Erasing struct {
+	Span
+	ID      string // the entry of the ledger that the rows are counted for
+	AskedAt int64  // µs since 1970: rows of younger segments were hot then
+	Gone    func(*Who) bool
+	Dry     bool
+}
+
+// Erase takes the rows that Gone recognises out of the committed segments: each
+// of these is replaced by one without them, or removed where nothing is left.
+// The other rows, their columns and their order stay. With Dry nothing is
+// written. Rows that are not committed yet are the caller's: Ingest leaves out
+// what Config.Erasures knows, and Flush commits what came before.
+//
+// Each segment changes in one step, together with the count of what it lost.
+// When ctx ends or an error comes, doing it again finishes it.
+func (l *Lake) Erase(ctx context.Context, e Erasing) (state.Erasing, error) {
+	l.revising.Lock()
+	defer l.revising.Unlock()
+	var done state.Erasing
+	m, err := l.cfg.State.Manifest()
+	if err != nil {
+		return done, fmt.Errorf("erase from lake: %w", err)
+	}
+	for i := range m.Segments {
+		if !e.touches(&m.Segments[i]) {
+			continue
+		}
+		n, err := l.erase(ctx, &m.Segments[i], &e)
+		if err != nil {
+			return done, fmt.Errorf("erase from segment %s: %w", m.Segments[i].Path, err)
+		}
+		done.Add(n)
+	}
+	n, err := l.eraseAside(ctx, &e)
+	done.SetAside = n
+	if err != nil {
+		return done, fmt.Errorf("erase from segments that were set aside: %w", err)
+	}
+	return done, nil
+}
+
+// erase replaces one segment, where it has any of the rows.
+func (l *Lake) erase(ctx context.Context, seg *state.Segment, e *Erasing) (n state.Erasing, err error) {
+	if seg.Schema > Schema {
+		return n, fmt.Errorf("it has schema %d, this version knows up to %d: use the version that wrote it", seg.Schema, Schema)
+	}
+	path := filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path))
+	gone := int64(0)
+	err = eachWho(ctx, path, func(w *Who) {
+		if e.Gone(w) {
+			gone++
+		}
+	})
+	if errors.Is(err, os.ErrNotExist) && !l.lists(path) {
+		return n, nil // its rows are somewhere else by now
+	}
+	if err != nil || gone == 0 {
+		return n, err
+	}
+	if n.Events = gone; seg.CreatedAt >= e.AskedAt {
+		n.Hot, n.Events = gone, 0
+	}
+	if e.Dry {
+		return n, nil
+	}
+	var next *state.Segment
+	if gone < seg.Rows {
+		if next, err = l.copyWithout(seg, path, e.Gone); err != nil {
+			return n, err
+		}
+		if next.Rows != seg.Rows-gone {
+			err = fmt.Errorf("%d rows are left, %d of %d were to go: see `eider verify`", next.Rows, gone, seg.Rows)
+			return n, errors.Join(err, l.discard(next))
+		}
+	}
+	lost := state.Erased{SiteID: seg.SiteID, Date: seg.Date, Rows: gone, Erasure: e.ID, Counts: n}
+	return n, l.onWriter(ctx, func() error { return l.lessen(seg, next, lost) })
+}
+
+// copyWithout writes what stays of a segment to a new durable one that is not
+// listed yet.
+func (l *Lake) copyWithout(seg *state.Segment, path string, gone func(*Who) bool) (*state.Segment, error) {
+	now := time.Now()
+	next := *seg
+	next.ID, next.CreatedAt, next.Schema = newID(now), now.UnixMicro(), Schema
+	next.Path = segmentPath(seg.SiteID, seg.Date, next.ID)
+	to := filepath.Join(l.cfg.Dir, filepath.FromSlash(next.Path))
+	if err := l.writeRest(to, path, gone, &next); err != nil {
+		return nil, err
+	}
+	return &next, syncDir(filepath.Dir(to))
+}
+
+// writeRest writes the rows of a file that are not gone, and describes them.
+func (l *Lake) writeRest(to, path string, gone func(*Who) bool, next *state.Segment) error {
+	next.Rows, next.Facts = 0, &state.Facts{}
+	size, err := writeFile(to, true, func(out *os.File) error {
+		e := newEncoder(true)
+		e.reset(out)
+		err := eachBlock(path, func(block []row) error {
+			for i := range block {
+				r := &block[i]
+				if gone(&Who{Time: r.Time, VisitorID: r.VisitorID, PrevVisitorID: r.PrevVisitorID, DistinctID: r.DistinctID}) {
+					continue
+				}
+				describe(next, r)
+				if err := e.addRow(r); err != nil {
+					return err
+				}
+			}
+			failpoint.Hit("lake.erase.writing")
+			return e.flush() // the rows' texts are the reader's
+		})
+		return errors.Join(err, e.close())
+	})
+	next.Bytes = size
+	return err
+}
+
+// describe notes a row of a segment.
+func describe(seg *state.Segment, r *row) {
+	if seg.Rows == 0 {
+		seg.MinTime, seg.MaxTime = r.Time, r.Time
+	}
+	seg.MinTime, seg.MaxTime = min(seg.MinTime, r.Time), max(seg.MaxTime, r.Time)
+	seg.Rows++
+	note(seg.Facts, &shared.Event{
+		Kind: shared.Kind(r.Kind), Name: r.Name, DedupeKey: r.DedupeKey, PrevVisitorID: r.PrevVisitorID,
+		Origin: shared.Origin(r.Origin), ViewID: r.ViewID, ParentViewID: r.ParentViewID,
+	})
+}
+
+// addRow appends a row as it was read. It must stay until the next flush.
+func (e *encoder) addRow(r *row) error {
+	e.block[e.n] = *r
+	e.has.note(&e.block[e.n], e.n)
+	if e.n++; e.n < blockRows {
+		return nil
+	}
+	return e.flush()
+}
+
+// lessen is the writer's part of an erasure: next, nil for nothing, is listed
+// instead of old.
+func (l *Lake) lessen(old, next *state.Segment, lost state.Erased) error {
+	from := l.fileOf(old)
+	durable := make([]File, 0, len(l.durable))
+	found := false
+	for _, f := range l.durable {
+		if f.Path == from.Path {
+			found = true
+			if next == nil {
+				continue
+			}
+			f = l.fileOf(next)
+		}
+		durable = append(durable, f)
+	}
+	if !found { // its rows are somewhere else by now
+		if next == nil {
+			return nil
+		}
+		return l.discard(next)
+	}
+	c := state.Commit{Remove: []string{old.ID}, Erased: []state.Erased{lost}}
+	if next != nil {
+		c.Add = []state.Segment{*next}
+	}
+	failpoint.Hit("lake.erase.before")
+	if err := l.cfg.State.Commit(c); err != nil {
+		return err // the file is removed by the next start, if the state does not list it
+	}
+	failpoint.Hit("lake.erase.after")
+	l.durable = durable
+	l.views.publish(durable, l.hotFiles(), []string{from.Path})
+	return nil
+}
+
+// eraseAside takes rows out of segments that nothing lists.
+func (l *Lake) eraseAside(ctx context.Context, e *Erasing) (rows int64, err error) {
+	dir := filepath.Join(l.cfg.Dir, asideDir, "site_id="+e.SiteID)
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".parquet") {
+			return err
+		}
+		gone, all := int64(0), int64(0)
+		err = eachWho(ctx, path, func(w *Who) {
+			all++
+			if e.Gone(w) {
+				gone++
+			}
+		})
+		if err != nil || gone == 0 {
+			return err
+		}
+		rows += gone
+		switch {
+		case e.Dry:
+			return nil
+		case gone == all:
+			err = os.Remove(path)
+		default:
+			err = l.writeRest(path, path, e.Gone, &state.Segment{})
+		}
+		return errors.Join(err, syncDir(filepath.Dir(path)))
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return rows, err
+}
+
+// EachWho calls fn for every committed row of a span. With carried only for
+// those of segments in which a visitor goes on under a new id. What fn is given
+// is valid during the call only.
+func (l *Lake) EachWho(ctx context.Context, s Span, carried bool, fn func(*Who)) error {
+	m, err := l.cfg.State.Manifest()
+	if err != nil {
+		return fmt.Errorf("look through lake: %w", err)
+	}
+	for i := range m.Segments {
+		seg := &m.Segments[i]
+		if !s.touches(seg) || carried && seg.Facts != nil && seg.Facts.Carried == 0 {
+			continue
+		}
+		path := filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path))
+		err := eachWho(ctx, path, func(w *Who) {
+			if w.Time >= s.From && w.Time < s.To {
+				fn(w)
+			}
+		})
+		if errors.Is(err, os.ErrNotExist) && !l.lists(path) {
+			return l.EachWho(ctx, s, carried, fn) // rewritten meanwhile: once more, with those that are listed now
+		}
+		if err != nil {
+			return fmt.Errorf("look through segment %s: %w", seg.Path, err)
+		}
+	}
+	return nil
+}
+
+// eachWho reads the few columns of a file that tell whose its rows are.
+func eachWho(ctx context.Context, path string, fn func(*Who)) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	defer func() {
+		if v := recover(); v != nil { // see eachBlock
+			err = fmt.Errorf("read rows: the file is damaged: %v", v)
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	file, err := parquet.OpenFile(f, info.Size())
+	if err != nil {
+		return fmt.Errorf("the file is damaged: %w", err)
+	}
+	r := parquet.NewGenericReader[Who](file)
+	defer r.Close()
+	block := make([]Who, 1024)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		clear(block)
+		n, err := r.Read(block)
+		for i := range block[:n] {
+			fn(&block[i])
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read rows: %w", err)
+		}
+	}
+}
+
+// onWriter runs fn on the writer's goroutine, and returns what it does. When
+// ctx ends first, it was not run, or its outcome is found by the next look.
+func (l *Lake) onWriter(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	select {
+	case l.tasks <- func() { done <- fn() }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.stopped:
+		return ErrClosed
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-l.stopped:
+		select {
+		case err := <-done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// erasedKey is where rows that never came in are counted.
+type erasedKey struct {
+	site string
+	day  day
+}
+
+// erasedSize is what such a count is taken for in a commit.
+const erasedSize = 160
+
+// erased reports whether an event must not come in, and counts it. The caller
+// holds the lake's lock.
+func (c *classifier) erased(e *shared.Event) bool {
+	if c.l.cfg.Erasures == nil {
+		return false
+	}
+	if c.goneOf != e.SiteID {
+		c.goneOf, c.gone = e.SiteID, c.l.cfg.Erasures.Of(e.SiteID)
+	}
+	if c.gone == nil {
+		return false
+	}
+	c.who = Who{Time: e.Time, VisitorID: e.VisitorID, PrevVisitorID: e.PrevVisitorID, DistinctID: e.DistinctID}
+	if !c.gone(&c.who) {
+		return false
+	}
+	loc, _ := c.l.zones.load(c.l.cfg.Zone(e.SiteID))
+	g, key := c.l.gen, erasedKey{e.SiteID, dayOf(e.Time, loc)}
+	if g.erased[key] == 0 {
+		g.aside += erasedSize
+	}
+	g.erased[key]++
+	return true
+}
+
+// erasures are the counts of what a generation did not take.
+func (g *generation) erasures() []state.Erased {
+	var list []state.Erased
+	for key, n := range g.erased {
+		list = append(list, state.Erased{SiteID: key.site, Date: key.day.String(), Rows: n})
+	}
+	return list
+}
