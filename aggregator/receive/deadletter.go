@@ -202,6 +202,9 @@ func writeFile(path string, content []byte) error {
 func (r *Receiver) keep(f *batch.Frame, reason quarantine, cause error, receivedAt int64) {
 	h := &f.Header
 	r.quarantined(h, reason, cause)
+	if r.cfg.Erased != nil && reason == quarantineConflict && Holds(f, r.cfg.Registry, r.cfg.Erased) {
+		return // it can be read, and has what must not be kept
+	}
 	err := r.dead.put(f, &letter{
 		Reason: reason, Error: shared.Cut(cause.Error(), shared.MaxPath), ReceivedAt: receivedAt,
 		Edge: h.Edge, Epoch: h.Epoch, EpochFirst: h.EpochFirst, FirstSeq: h.FirstSeq, LastSeq: h.LastSeq(),

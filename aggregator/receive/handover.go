@@ -18,6 +18,7 @@ type handover struct {
 
 	ready  chan struct{} // holds one token when there may be something to take
 	events atomic.Int64  // in waiting
+	done   atomic.Uint64 // last position that the sink has
 }
 
 // pending is one batch on its way to the sink; release gives its memory back.
@@ -34,6 +35,7 @@ func (h *handover) begin(next uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.next = next
+	h.done.Store(next - 1)
 }
 
 // put adds a recorded batch. It never waits: room was reserved before the

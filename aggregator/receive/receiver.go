@@ -65,8 +65,10 @@ type Config struct {
 	DeadLetterBytes int64
 	// ImportKey is the secret under which imports find their logs again. It
 	// must stay the same: with another one, a log counts once more.
-	ImportKey  []byte
-	Days       Days // nil = no day has live events
+	ImportKey []byte
+	Days      Days // nil = no day has live events
+	// Erased are events that the dead letters don't keep; nil = none.
+	Erased     Erased
 	Registerer prometheus.Registerer
 	Logger     *zap.Logger
 }
@@ -231,6 +233,7 @@ func (r *Receiver) ingest(ctx context.Context, b pending) bool {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := r.cfg.Sink.Ingest(ctx, b.batch)
 		if err == nil {
+			r.hand.done.Store(b.batch.SpoolPos)
 			failpoint.Hit("receive.ingested")
 			if failing {
 				r.log.Info("lake takes events again")
