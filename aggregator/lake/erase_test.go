@@ -374,3 +374,50 @@ func BenchmarkIngestBesideErasures(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkFindErased(b *testing.B) {
+	l := openLake(b, Config{State: openState(b, b.TempDir()), CutAge: time.Hour})
+	tr := newTraffic(1, "a")
+	const batches, each = 20, 20_000
+	for pos := uint64(1); pos <= batches; pos++ {
+		events := tr.take(each)
+		for i := range events {
+			events[i].DistinctID = pick(tr.r, "", "somebody", "another")
+		}
+		ingest(b, l, Batch{SpoolPos: pos, Events: events})
+	}
+	flush(b, l)
+	for b.Loop() {
+		n := 0
+		if err := l.EachWho(b.Context(), Span{"a", 0, always}, false, func(*Who) { n++ }); err != nil || n != batches*each {
+			b.Fatalf("%d rows, %v", n, err)
+		}
+	}
+	b.ReportMetric(batches*each*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func TestWhoOfEachRow(t *testing.T) {
+	l := openLake(t, Config{CutAge: time.Hour})
+	events := newTraffic(4, "a").take(5000)
+	var want []Who
+	for i := range events {
+		if events[i].Kind != shared.KindPageview { // nulls among them
+			events[i].VisitorID = 0
+		}
+		events[i].DistinctID = pick(rand.New(rand.NewPCG(uint64(i), 1)), "", "somebody", "another@example.com")
+		want = append(want, *whoOf(&events[i]))
+	}
+	ingest(t, l, Batch{SpoolPos: 1, Events: events})
+	flush(t, l)
+	var got []Who
+	if err := l.EachWho(t.Context(), Span{"a", 0, always}, false, func(w *Who) { got = append(got, *w) }); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d rows of %d, or others: %v", len(got), len(want), err)
+	}
+	got = nil
+	if err := l.EachWho(t.Context(), Span{"a", want[100].Time, want[200].Time}, false, func(w *Who) { got = append(got, *w) }); err != nil || len(got) != 100 {
+		t.Errorf("%d rows of a span, %v", len(got), err)
+	}
+	if err := l.EachWho(t.Context(), Span{"a", 0, always}, true, func(*Who) { t.Error("none is carried") }); err != nil {
+		t.Error(err)
+	}
+}
