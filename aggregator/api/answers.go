@@ -137,11 +137,8 @@ func ranged(kind string, site stats.Site, p url.Values, now time.Time) (question
 	if err != nil {
 		return question{}, err
 	}
-	margin := stats.Margin.Microseconds()
-	out := question{query: q, from: q.Range.From - margin, to: q.Range.To + margin}
-	if q.Compare != nil {
-		out.from, out.to = min(out.from, q.Compare.From-margin), max(out.to, q.Compare.To+margin)
-	}
+	out := question{query: q}
+	out.from, out.to = q.Span()
 	out.key = fmt.Sprintf("%s %s %s %d %d %s %s %q %d %d", kind, site.ID, site.Zone, q.Range.From, q.Range.To,
 		p.Get("compare"), q.Interval, p.Get("filters"), q.Limit, q.Offset)
 	return out, nil
@@ -186,9 +183,9 @@ func realtime(site stats.Site, r *http.Request, now time.Time) (question, error)
 		return question{}, err
 	}
 	q.Range = stats.RealtimeRange(site.Zone, now)
-	margin := stats.Margin.Microseconds()
+	from, to := q.Span()
 	return question{
-		query: q, from: q.Range.From - margin, to: q.Range.To + margin,
+		query: q, from: from, to: to,
 		key: fmt.Sprintf("realtime %s %s %d %q %d", site.ID, site.Zone, q.Range.To, p.Get("filters"), q.Limit),
 		ask: func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error) {
 			r, err := e.Realtime(ctx, files, q)

@@ -76,8 +76,9 @@ func (e *Engine) makeBooks(ctx context.Context, files []lake.File, q Query) (*Bo
 
 func compileBooks(q Query) statement {
 	b := &builder{}
-	p := newPlan(Query{}, q.Range)
-	s := p.statement(0, nil)
+	q.Filter = nil
+	p := newPlan(&q, q.Range, b)
+	s := p.statement(false)
 	of := func(class string) string {
 		return "count(*) FILTER (class = '" + class + "' AND (" + peoples + " OR reclassified)), "
 	}

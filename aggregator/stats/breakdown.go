@@ -2,7 +2,6 @@ package stats
 
 import (
 	"context"
-	"slices"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 )
@@ -24,7 +23,7 @@ func (d *Dimension) byRows() bool { return d.rows != "" || d.scope == ofAction }
 // first, then most pageviews, then in the order of their bytes. Tables that are
 // not about pageviews begin with the values that have most rows.
 func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *Dimension) ([]Row, error) {
-	if d.rows != "" && slices.ContainsFunc(q.Filters, func(f Filter) bool { return f.dimension.ofVisits() }) {
+	if d.rows != "" && q.Filter.ofVisits() {
 		return nil, invalid("filters", "%s are of no visit, so that they can't be filtered by one: leave sources, channels, campaigns, entry and exit pages out", d.name)
 	}
 	rows, err := e.table(ctx, files, q, d)
@@ -58,18 +57,11 @@ func (e *Engine) table(ctx context.Context, files []lake.File, q Query, d *Dimen
 
 func compileBreakdown(q Query, d *Dimension) statement {
 	b := &builder{}
-	p := newPlan(q, q.Range)
-	var s statement
-	if d.ofVisits() {
-		s = p.visitRows(b, d)
-		s.text += " SELECT " + d.column() + " AS value, count(DISTINCT visitor_id) AS visitors," +
-			" sum(hit_views)::BIGINT AS pageviews, 0::BIGINT AS n FROM visits WHERE " + p.visitHit(b)
-	} else {
-		s = p.chosen(b, d)
-		s.text += " SELECT " + d.column() + " AS value, count(DISTINCT visitor_id) AS visitors," +
-			" count(*) FILTER (pv) AS pageviews, " + d.count() + " AS n FROM chosen" + d.onlyViews()
-	}
-	s.text += " GROUP BY value ORDER BY n DESC, visitors DESC, pageviews DESC, value NULLS LAST" +
+	p := newPlan(&q, q.Range, b, d)
+	s := p.picked(false, d.whose())
+	s.text += " SELECT " + p.column(d) + " AS value, count(DISTINCT visitor_id) AS visitors," +
+		" count(*) FILTER (pv) AS pageviews, " + d.count() + " AS n FROM picked" + d.onlyViews() +
+		" GROUP BY value ORDER BY n DESC, visitors DESC, pageviews DESC, value NULLS LAST" +
 		" LIMIT " + b.arg(q.Limit) + " OFFSET " + b.arg(q.Offset)
 	s.args = b.args
 	return s

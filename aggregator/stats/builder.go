@@ -24,9 +24,11 @@ type statement struct {
 	text     string
 	args     []any
 	from, to int64 // µs since 1970, to excluded: rows outside are not asked for
-	margin   int64 // µs of these on either side that are not the question's range
-	zone     *time.Location
-	now      bool // about the present
-	raw      bool // of events as they are
-	fill     bool // asks for what a completing row adds
+	// first and last are the span of the question's visits: it is the same for all
+	// statements about one range. Not set, it is from and to.
+	first, last int64
+	zone        *time.Location
+	now         bool // about the present
+	raw         bool // of events as they are
+	fill        bool // asks for what a completing row adds
 }

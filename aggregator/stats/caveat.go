@@ -230,9 +230,7 @@ type caution struct {
 
 func (q *Query) caution(r Range, numbers ...string) *caution {
 	c := &caution{q: q, rng: r, privacy: q.privacy(r), numbers: numbers}
-	for _, f := range q.Filters {
-		c.asks(f.dimension)
-	}
+	q.Filter.each(func(f *comparison) { c.asks(f.dimension) })
 	return c
 }
 

@@ -21,18 +21,18 @@ func TestEventsOfSomebody(t *testing.T) {
 	q := Query{SiteID: testSite, Range: newRange(time.UTC, day, day), Interval: Hour, Limit: 10}
 	for _, filters := range []string{"", "browsers==Chrome"} {
 		var err error
-		if q.Filters, err = parseFilters(filters); err != nil {
+		if q.Filter, err = parseFilters(filters); err != nil {
 			t.Fatal(err)
 		}
 		m, err := e.Main(t.Context(), files, q)
 		expectJSON(t, "main "+filters, m, err, `"visitors":null,"pageviews":0,"visits":null`)
 	}
-	q.Filters, _ = parseFilters("browsers==Firefox")
+	q.Filter, _ = parseFilters("browsers==Firefox")
 	m, err := e.Main(t.Context(), files, q)
 	if m.Visitors != 0 || m.Visits != 0 || m.Meta != nil || err != nil {
 		t.Errorf("of no events: %+v, %v", m, err)
 	}
-	q.Filters, q.Range = nil, newRange(time.UTC, day.add(0, 0, 1), day.add(0, 0, 1))
+	q.Filter, q.Range = nil, newRange(time.UTC, day.add(0, 0, 1), day.add(0, 0, 1))
 	compared := newRange(time.UTC, day, day)
 	q.Compare = &compared
 	m, err = e.Main(t.Context(), files, q)
@@ -57,7 +57,8 @@ func TestDimensionsAreNamedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := Query{Filters: []Filter{{dimension: d}, {dimension: pages}, {dimension: d}}}
+	of := func(d *Dimension) *Filter { return &Filter{comparison: &comparison{dimension: d}} }
+	q := Query{Filter: &Filter{join: and, of: []*Filter{of(d), of(pages), of(d)}}}
 	c := q.caution(q.Range)
 	c.asks(pages)
 	if got := strings.Join(c.asked, " "); got != "prop:plan pages" {

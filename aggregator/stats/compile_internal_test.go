@@ -1,31 +1,87 @@
 package stats
 
 import (
+	"errors"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eider-analytics/eider/aggregator/duck"
 )
 
 // compileAll is the SQL of every question that a query can be.
 func compileAll(q Query) []statement {
-	list := []statement{compileTotals(q, q.Range), compileCount(q), compileOverview(q.Range, true), compileOverview(q.Range, false)}
+	list := []statement{compileTotals(q, q.Range), compileCount(q), compileOverview(&q, q.Range, true), compileOverview(&q, q.Range, false)}
 	c := newChart(q.Range, q.Interval)
 	list = append(list, compileTimeseries(q, &c))
 	for _, d := range dimensions {
 		list = append(list, compileBreakdown(q, d))
 		if !d.ofVisits() {
 			var values []string
-			for _, f := range q.Filters {
-				if f.value != nil {
-					values = append(values, *f.value)
+			q.Filter.each(func(f *comparison) {
+				for _, v := range f.values {
+					if v != nil {
+						values = append(values, *v)
+					}
 				}
-			}
+			})
 			list = append(list, compileCandidates(q, d), compileVisitorsOf(q, d, values, false), compileVisitorsOf(q, d, values, true))
 		}
 	}
 	return list
+}
+
+// compileAsked is the SQL of a question in JSON.
+func compileAsked(q Query) []statement { return []statement{compileAsk(&q, q.Range)} }
+
+// tame is the filter with other values.
+func (f *Filter) tame() *Filter {
+	if f == nil {
+		return nil
+	}
+	out := &Filter{join: f.join, goal: f.goal}
+	for _, below := range f.of {
+		out.of = append(out.of, below.tame())
+	}
+	if f.comparison != nil {
+		c := *f.comparison
+		c.values = slices.Clone(c.values)
+		for i := range c.values {
+			if c.values[i] != nil {
+				value := "1"
+				c.values[i] = &value
+			}
+		}
+		if c.dimension.key != "" {
+			d := *c.dimension
+			d.key = "x"
+			c.dimension = &d
+		}
+		out.comparison = &c
+	}
+	return out
+}
+
+// same fails if the values of a question change its SQL, or if arguments and
+// placeholders don't belong together.
+func same(t *testing.T, got, want []statement) {
+	t.Helper()
+	for i, s := range got {
+		if s.text != want[i].text {
+			t.Fatalf("the values changed the SQL:\n%s\n%s", s.text, want[i].text)
+		}
+		for n := range s.args {
+			if !strings.Contains(s.text, placeholder(n)) {
+				t.Fatalf("argument %s is not used in %s", placeholder(n), s.text)
+			}
+		}
+		if strings.Contains(s.text, placeholder(len(s.args))) {
+			t.Fatalf("no argument for %s in %s", placeholder(len(s.args)), s.text)
+		}
+	}
 }
 
 // FuzzCompile: SQL is the same whatever stands in the values of a question, so
@@ -35,6 +91,7 @@ func FuzzCompile(f *testing.F) {
 	f.Add("pages==/a' OR 1=1 --;sources!=(unknown)", "", "2026-03-01", "2026-03-31", "hour", "1")
 	f.Add(`cities==a\;b\\;os!="$1"`, "12mo", "", "", "month", "1000")
 	f.Add("entry-pages==\x00\xff\u202e;exit-pages!=$2;utm-campaigns==?", "all", "", "", "week", "")
+	f.Add(`[["or",[["is","event:page",["/a"]],["not",["has_done",["matches","event:props:it's",["^a$"]]]]]]]`, "7d", "", "", "", "")
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		f.Fatal(err)
@@ -48,29 +105,59 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		plain := q
-		plain.Filters = slices.Clone(q.Filters)
-		for i := range plain.Filters {
-			if plain.Filters[i].value != nil {
-				value := "x"
-				plain.Filters[i].value = &value
-			}
-		}
+		plain.Filter = q.Filter.tame()
 		plain.Limit = 1
-		want := compileAll(plain)
-		for i, s := range compileAll(q) {
-			if s.text != want[i].text {
-				t.Fatalf("the values changed the SQL:\n%s\n%s", s.text, want[i].text)
+		same(t, compileAll(q), compileAll(plain))
+	})
+}
+
+// FuzzCompileJSON is the same for questions in JSON, and DuckDB takes them all.
+func FuzzCompileJSON(f *testing.F) {
+	for _, text := range askedSeeds {
+		f.Add(text)
+	}
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		f.Fatal(err)
+	}
+	e := newTestEngine(f)
+	goals := []Goal{{Name: "it's \"$1", Event: "signup", Props: map[string]string{"plan'": "pro"}}, {Name: "b", Page: "/thanks/**"}}
+	f.Fuzz(func(t *testing.T, text string) {
+		q, err := ParseJSON(Site{ID: "s", Zone: zone, Goals: goals}, []byte(text), time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
+		if err != nil {
+			var invalid *InvalidError
+			if !errors.As(err, &invalid) {
+				t.Fatalf("%T %v", err, err)
 			}
-			for n := range s.args {
-				if !strings.Contains(s.text, placeholder(n)) {
-					t.Fatalf("argument %s is not used in %s", placeholder(n), s.text)
-				}
-			}
-			if strings.Contains(s.text, placeholder(len(s.args))) {
-				t.Fatalf("no argument for %s in %s", placeholder(len(s.args)), s.text)
-			}
+			return
+		}
+		plain := q
+		plain.Filter = q.Filter.tame()
+		plain.Limit, plain.Offset = 1, 0
+		same(t, compileAsked(q), compileAsked(plain))
+		if q.Offset = 0; q.Range.days() > 400 {
+			return
+		}
+		if _, err := e.Ask(t.Context(), nil, q); err != nil {
+			t.Fatalf("%s: %v\n%s", text, err, compileAsked(q)[0].text)
 		}
 	})
+}
+
+// askedSeeds are questions of all kinds.
+var askedSeeds = []string{
+	`{"site_id":"s","metrics":["visitors","visits","pageviews","events","bounce_rate","visit_duration","views_per_visit"],"date_range":"7d"}`,
+	`{"site_id":"s","metrics":["visitors","exit_rate","bounce_rate","time_on_page","scroll_depth"],"date_range":["2026-01-01","2026-01-31"],"dimensions":["event:page"],"order_by":[["bounce_rate","asc"]]}`,
+	`{"site_id":"s","metrics":["visitors","percentage","visits"],"date_range":"30d","dimensions":["visit:source","visit:country"],"include":{"total_rows":true,"comparisons":{"mode":"previous_period"}}}`,
+	`{"site_id":"s","metrics":["pageviews","visits"],"date_range":"7d","dimensions":["time:hour","visit:entry_page"],"include":{"time_labels":true}}`,
+	`{"site_id":"s","metrics":["visitors","conversion_rate","group_conversion_rate"],"date_range":"7d","dimensions":["event:goal","visit:source"]}`,
+	`{"site_id":"s","metrics":["visitors","conversion_rate","total_revenue","average_revenue","transactions","paying_visitors"],"date_range":"7d","filters":[["is","event:goal",["b"]],["contains","visit:source",["oo"],{"case_sensitive":false}]]}`,
+	`{"site_id":"s","metrics":["requests","status_2xx","status_4xx","bytes","ttfb_p50","ttfb_p99","cache_hit_rate"],"date_range":"day","dimensions":["event:page"],"filters":[["is","visit:source",["Google",null]]]}`,
+	`{"site_id":"s","metrics":["lcp_p75","cls_p75","inp_p75","fcp_p75","nav_ttfb_p75"],"date_range":"day","dimensions":["visit:device"]}`,
+	`{"site_id":"s","metrics":["bot_requests"],"date_range":"day","dimensions":["event:bot"]}`,
+	`{"site_id":"s","metrics":["visitors","events"],"date_range":"day","dimensions":["event:name","event:props:plan"],"filters":[["or",[["has_done",["is","event:page",["/a"]]],["has_not_done",["matches","event:page",["^/b"]]]]],["not",["matches_wildcard","event:page",["/x/**","/y*"]]]]}`,
+	`{"site_id":"s","metrics":["visitors"],"date_range":["2026-03-01T10:00:00+01:00","2026-03-02T10:00:00+01:00"],"dimensions":["time"],"filters":[[">=","event:props:n",[3]]]}`,
+	`{"site_id":"s","metrics":["requests","visitors"],"date_range":"day","dimensions":["event:status"]}`,
 }
 
 func placeholder(n int) string {
@@ -93,18 +180,18 @@ func TestFilterParsing(t *testing.T) {
 		{"sources==(unknown)", []string{"sources", "==", "null"}},
 		{"pages=='; DROP TABLE events; --", nil}, // the semicolon divides, and what follows is no filter
 	} {
-		filters, err := parseFilters(c.text)
+		filter, err := parseFilters(c.text)
 		var got []string
-		for _, f := range filters {
+		filter.each(func(f *comparison) {
 			op, value := "==", "null"
-			if f.operator == isNot {
+			if f.negated {
 				op = "!="
 			}
-			if f.value != nil {
-				value = *f.value
+			if f.values[0] != nil {
+				value = *f.values[0]
 			}
 			got = append(got, f.dimension.name, op, value)
-		}
+		})
 		if !slices.Equal(got, c.want) || (err == nil) != (c.want != nil) {
 			t.Errorf("%s is %q, %v, want %q", c.text, got, err, c.want)
 		}
@@ -189,4 +276,15 @@ func keyOf(c *chart, at int64) int64 {
 		return int64(d.Year())*12 + int64(d.Month())
 	}
 	return unit
+}
+
+// newTestEngine is an engine over no files.
+func newTestEngine(t testing.TB) *Engine {
+	dir := t.TempDir()
+	db, err := duck.Open(duck.Config{Lake: filepath.Join(dir, "lake"), Temp: filepath.Join(dir, "tmp")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return NewEngine(db)
 }

@@ -31,58 +31,67 @@ const (
 // Dimension is one entry of the closed list of what an answer can be broken
 // down by and filtered on.
 type Dimension struct {
-	name    string // in paths and filters
+	name    string // in paths and filters, as Mallard has it
+	api     string // in JSON, as Plausible's stats API v2 has it
 	expr    string // SQL over the columns of the relation events
 	scope   scope
-	unknown string // what null is called
+	unknown string // what null is called; "" = Unknown
 	filled  bool   // the proxy does not know it: rows that complete a view do
 	rows    string // SQL condition on the rows that are counted; "" = people's interactions
 	key     string // of a property
+	number  bool   // values are compared as numbers by > and <
 }
 
 // The dimensions that other answers than a breakdown name.
 var (
-	pages     = &Dimension{"pages", "pathname", ofView, Unknown, false, "", ""}
-	sources   = &Dimension{"sources", "source", ofVisit, direct, false, "", ""}
-	countries = &Dimension{"countries", "country_code", ofEvent, Unknown, false, "", ""}
-	browsers  = &Dimension{"browsers", "browser", ofEvent, Unknown, false, "", ""}
-	systems   = &Dimension{"os", "os", ofEvent, Unknown, false, "", ""}
-	devices   = &Dimension{"devices", "device_type", ofEvent, Unknown, false, "", ""}
+	pages      = &Dimension{name: "pages", api: "event:page", expr: "pathname", scope: ofView}
+	entryPages = &Dimension{name: "entry-pages", api: "visit:entry_page", expr: "pathname", scope: ofEntry}
+	exitPages  = &Dimension{name: "exit-pages", api: "visit:exit_page", expr: "pathname", scope: ofExit}
+	sources    = &Dimension{name: "sources", api: "visit:source", expr: "source", scope: ofVisit, unknown: direct}
+	channels   = &Dimension{name: "channels", api: "visit:channel", expr: "channel", scope: ofVisit}
+	campaigns  = &Dimension{name: "utm-campaigns", api: "visit:utm_campaign", expr: "utm_campaign", scope: ofVisit}
+	countries  = &Dimension{name: "countries", api: "visit:country", expr: "country_code"}
+	browsers   = &Dimension{name: "browsers", api: "visit:browser", expr: "browser"}
+	systems    = &Dimension{name: "os", api: "visit:os", expr: "os"}
+	devices    = &Dimension{name: "devices", api: "visit:device", expr: "device_type"}
+	actions    = &Dimension{name: "events", api: "event:name", expr: "name", scope: ofAction}
 )
 
 // dimensions is the registry. The expressions are the only source of column
 // names in compiled SQL.
 var dimensions = []*Dimension{
 	pages,
-	{"entry-pages", "pathname", ofEntry, Unknown, false, "", ""},
-	{"exit-pages", "pathname", ofExit, Unknown, false, "", ""},
-	{"hostnames", "hostname", ofEvent, Unknown, false, "", ""},
-	{"referrers", "referrer_domain", ofVisit, direct, false, "", ""},
+	entryPages,
+	exitPages,
+	{name: "hostnames", api: "event:hostname", expr: "hostname"},
+	{name: "titles", api: "event:title", expr: "title", scope: ofView, filled: true},
+	{name: "referrers", api: "visit:referrer", expr: "referrer_domain", scope: ofVisit, unknown: direct},
 	sources,
-	{"channels", "channel", ofVisit, Unknown, false, "", ""},
+	channels,
 	countries,
-	{"regions", "country_code || '-' || region", ofEvent, Unknown, false, "", ""},
-	{"cities", "city", ofEvent, Unknown, false, "", ""},
-	{"languages", "language", ofEvent, Unknown, false, "", ""},
+	{name: "regions", api: "visit:region", expr: "country_code || '-' || region"},
+	{name: "cities", api: "visit:city", expr: "city"},
+	{name: "languages", api: "visit:language", expr: "language"},
 	browsers,
-	{"browser-versions", "browser || ' ' || browser_version", ofEvent, Unknown, false, "", ""},
+	{name: "browser-versions", api: "visit:browser_version", expr: "browser || ' ' || browser_version"},
 	systems,
-	{"os-versions", "os || ' ' || os_version", ofEvent, Unknown, false, "", ""},
+	{name: "os-versions", api: "visit:os_version", expr: "os || ' ' || os_version"},
 	devices,
-	{"screen-sizes", "screen_size", ofEvent, Unknown, true, "", ""},
-	{"utm-sources", "utm_source", ofVisit, Unknown, false, "", ""},
-	{"utm-mediums", "utm_medium", ofVisit, Unknown, false, "", ""},
-	{"utm-campaigns", "utm_campaign", ofVisit, Unknown, false, "", ""},
-	{"utm-contents", "utm_content", ofVisit, Unknown, false, "", ""},
-	{"utm-terms", "utm_term", ofVisit, Unknown, false, "", ""},
-	{"events", "name", ofAction, Unknown, false, "", ""},
-	{"tags", "tag", ofEvent, Unknown, false, "", ""},
-	{"statuses", "status::VARCHAR", ofEvent, Unknown, false, answered, ""},
-	{"methods", "method", ofEvent, Unknown, false, answered, ""},
-	{"downloads", "pathname", ofEvent, Unknown, false, "kind = 'download' AND " + peoples, ""},
-	{"not-found", "pathname", ofEvent, Unknown, false, "kind = 'error' AND status = 404 AND " + peoples, ""},
-	{"bots", "coalesce(bot_name, verdict_reason)", ofEvent, Unknown, false, bots, ""},
-	{"crawlers", "bot_operator", ofEvent, Unknown, false, bots + " AND ai_purpose IS NOT NULL", ""},
+	{name: "screen-sizes", api: "visit:screen", expr: "screen_size", filled: true},
+	{name: "utm-sources", api: "visit:utm_source", expr: "utm_source", scope: ofVisit},
+	{name: "utm-mediums", api: "visit:utm_medium", expr: "utm_medium", scope: ofVisit},
+	campaigns,
+	{name: "utm-contents", api: "visit:utm_content", expr: "utm_content", scope: ofVisit},
+	{name: "utm-terms", api: "visit:utm_term", expr: "utm_term", scope: ofVisit},
+	actions,
+	{name: "currencies", api: "event:currency", expr: "revenue_currency"},
+	{name: "tags", api: "event:tag", expr: "tag"},
+	{name: "statuses", api: "event:status", expr: "status::VARCHAR", rows: answered, number: true},
+	{name: "methods", api: "event:method", expr: "method", rows: answered},
+	{name: "downloads", api: "event:download", expr: "pathname", rows: "kind = 'download' AND " + peoples},
+	{name: "not-found", api: "event:not_found", expr: "pathname", rows: "kind = 'error' AND status = 404 AND " + peoples},
+	{name: "bots", api: "event:bot", expr: "coalesce(bot_name, verdict_reason)", rows: bots},
+	{name: "crawlers", api: "event:crawler", expr: "bot_operator", rows: bots + " AND ai_purpose IS NOT NULL"},
 }
 
 // The rows of dimensions that are not about people's interactions.
@@ -91,8 +100,11 @@ const (
 	bots     = "verdict = 'bot' AND kind IN ('pageview', 'error', 'download', 'feed', 'request', 'event')"
 )
 
-// propPrefix begins the name of a custom property's dimension.
-const propPrefix = "prop:"
+// What begins the name of a custom property's dimension.
+const (
+	propPrefix    = "prop:"
+	apiPropPrefix = "event:props:"
+)
 
 // maxPropKey bounds a property's name, as the collection does.
 const maxPropKey = 500
@@ -102,7 +114,7 @@ func property(field, key string) (*Dimension, error) {
 	if key == "" || len(key) > maxPropKey || !utf8.ValidString(key) {
 		return nil, invalid(field, "the property after %s must have 1 to %d bytes of UTF-8", propPrefix, maxPropKey)
 	}
-	return &Dimension{propPrefix + key, "", ofEvent, Unknown, false, "", key}, nil
+	return &Dimension{name: propPrefix + key, api: apiPropPrefix + key, key: key, number: true}, nil
 }
 
 // sql is the expression of the dimension's value.
@@ -130,23 +142,39 @@ func (d *Dimension) ofVisits() bool { return d.scope >= ofVisit }
 // label is how an answer calls the value; null has a name of its own.
 func (d *Dimension) label(value *string) string {
 	if value == nil {
-		return d.unknown
+		return d.none()
 	}
 	return *value
 }
 
-// ParseDimension finds a dimension by its name. field names the parameter in
-// the error.
+// none is what null is called.
+func (d *Dimension) none() string {
+	if d.unknown == "" {
+		return Unknown
+	}
+	return d.unknown
+}
+
+// ParseDimension finds a dimension by either of its names. field names the
+// parameter in the error.
 func ParseDimension(field, name string) (*Dimension, error) {
-	if key, ok := strings.CutPrefix(name, propPrefix); ok {
-		return property(field, key)
+	for _, prefix := range []string{propPrefix, apiPropPrefix} {
+		if key, ok := strings.CutPrefix(name, prefix); ok {
+			return property(field, key)
+		}
 	}
 	names := make([]string, len(dimensions))
 	for i, d := range dimensions {
-		if d.name == name {
+		if d.name == name || d.api == name {
 			return d, nil
 		}
 		names[i] = d.name
+		if strings.Contains(name, ":") {
+			names[i] = d.api
+		}
+	}
+	if strings.Contains(name, ":") {
+		return nil, invalid(field, "unknown dimension; there are %s, and event:props:<key>", strings.Join(names, ", "))
 	}
 	return nil, invalid(field, "unknown dimension; there are %s, and prop:<key>", strings.Join(names, ", "))
 }

@@ -113,11 +113,13 @@ const keptSpans = 16
 const unsettledDays = freshDays + 3
 
 // around is the span of time of which it is found what is to be known of single
-// rows: the same for every question about a range, whatever its own margin is, so
+// rows: the same for every question about a range, whatever it looks at, so
 // that it is found once for all of them.
 func (s *statement) around() (from, to int64) {
-	m := Margin.Microseconds()
-	return s.from + s.margin - m, s.to - s.margin + m
+	if s.first == 0 && s.last == 0 {
+		return s.from, s.to
+	}
+	return s.first, s.last
 }
 
 // lookup is a span of time whose exceptions are looked for, µs since 1970.

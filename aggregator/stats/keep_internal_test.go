@@ -146,29 +146,30 @@ func TestQuestionsInAnyOrder(t *testing.T) {
 			for range 4 {
 				first := dateOf(s.first).add(0, 0, s.r.IntN(s.days))
 				r := newRange(s.zone, first, first.add(0, 0, pickOf(s.r, 0, unsettledDays-2, unsettledDays-1, unsettledDays, unsettledDays+1, s.days)))
-				fill, margin := s.r.IntN(2) == 0, pickOf(s.r, 0, Margin)
-				name := fmt.Sprintf("round %d, %d rows, %s, %s to %s, filled %t, margin %s", round, taken, s.zone, r.First, r.Last, fill, margin)
-				compareRows(t, name, events, want, r, margin, fill, g.rows(r, margin, fill))
+				fill, wide := s.r.IntN(2) == 0, s.r.IntN(2) == 0
+				name := fmt.Sprintf("round %d, %d rows, %s, %s to %s, filled %t, wide %t", round, taken, s.zone, r.First, r.Last, fill, wide)
+				st := rangeStatement(r, wide, fill)
+				compareRows(t, name, events, want, &st, askRows(g.t, g.Engine, g.files(), st))
 			}
 		}
 	}
 }
 
-// rows asks for every row of the range and its margins as it counts.
-func (g *growingLake) rows(r Range, margin time.Duration, fill bool) map[rowKey]outcome {
-	m := margin.Microseconds()
-	return askRows(g.t, g.Engine, g.files(), statement{from: r.From - m, to: r.To + m, margin: m, zone: r.Zone, fill: fill})
+// rangeStatement looks at the rows of a range, or at those of its visits.
+func rangeStatement(r Range, wide, fill bool) statement {
+	s := newPlan(&Query{}, r, &builder{}).statement(wide)
+	s.fill = fill
+	return s
 }
 
-func compareRows(t *testing.T, name string, events []shared.Event, want map[rowKey]outcome, r Range, margin time.Duration, fill bool, got map[rowKey]outcome) {
+func compareRows(t *testing.T, name string, events []shared.Event, want map[rowKey]outcome, s *statement, got map[rowKey]outcome) {
 	t.Helper()
-	m := margin.Microseconds()
 	for i := range events {
 		e := &events[i]
 		w, counts := want[keyOfEvent(e)]
-		counts = counts && e.Time >= r.From-m && e.Time < r.To+m
+		counts = counts && e.Time >= s.from && e.Time < s.to
 		g, counted := got[keyOfEvent(e)]
-		if !fill {
+		if !s.fill {
 			w.screen, w.title, g.screen, g.title = "", "", "", ""
 		}
 		if counts != counted || counts && g.withRoot(e) != w.withRoot(e) {

@@ -31,7 +31,7 @@ type candidate struct {
 // counting everything; ok says whether it did.
 func (e *Engine) leaders(ctx context.Context, files []lake.File, q Query, d *Dimension) (rows []Row, ok bool, err error) {
 	wanted := q.Offset + q.Limit
-	if wanted > manyLeaders || d.ofVisits() || d.byRows() || slices.ContainsFunc(q.Filters, func(f Filter) bool { return f.dimension.ofVisits() }) {
+	if wanted > manyLeaders || d.ofVisits() || d.byRows() || q.Filter.ofVisits() {
 		return nil, false, nil
 	}
 	list, err := e.candidates(ctx, files, q, d)
@@ -127,9 +127,9 @@ func (e *Engine) visitorsOf(ctx context.Context, files []lake.File, q Query, d *
 
 func compileCandidates(q Query, d *Dimension) statement {
 	b := &builder{}
-	p := newPlan(q, q.Range)
-	s := p.chosen(b, d)
-	s.text += " SELECT " + d.column() + " AS value, count(*) AS n FROM chosen" + d.onlyViews() +
+	p := newPlan(&q, q.Range, b, d)
+	s := p.picked(false, d.whose())
+	s.text += " SELECT " + p.column(d) + " AS value, count(*) AS n FROM picked" + d.onlyViews() +
 		" GROUP BY value ORDER BY n DESC LIMIT " + b.arg(maxCandidates+1)
 	s.args = b.args
 	return s
@@ -139,16 +139,16 @@ func compileCandidates(q Query, d *Dimension) statement {
 // one of them if null says so.
 func compileVisitorsOf(q Query, d *Dimension, values []string, null bool) statement {
 	b := &builder{}
-	p := newPlan(q, q.Range)
-	s := p.chosen(b, d)
+	p := newPlan(&q, q.Range, b, d)
+	s := p.picked(false, d.whose())
 	wanted := "SELECT unnest(" + b.arg(values) + "::VARCHAR[]) AS candidate"
 	same := " = "
 	if null {
 		wanted += " UNION ALL SELECT NULL"
 		same = " IS NOT DISTINCT FROM "
 	}
-	s.text += " SELECT " + d.column() + " AS value, count(DISTINCT visitor_id), count(*) FILTER (pv)" +
-		" FROM chosen SEMI JOIN (" + wanted + ") ON " + d.column() + same + "candidate" + d.onlyViews() + " GROUP BY value"
+	s.text += " SELECT " + p.column(d) + " AS value, count(DISTINCT visitor_id), count(*) FILTER (pv)" +
+		" FROM picked SEMI JOIN (" + wanted + ") ON " + p.column(d) + same + "candidate" + d.onlyViews() + " GROUP BY value"
 	s.args = b.args
 	return s
 }

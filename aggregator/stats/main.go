@@ -86,9 +86,11 @@ func (e *Engine) totals(ctx context.Context, files []lake.File, q Query, r Range
 
 func compileTotals(q Query, r Range) statement {
 	b := &builder{}
-	p := newPlan(q, r)
-	s := p.visitRows(b)
-	s.text += " SELECT " + visitSumColumns(p.inRange(b, "began")) + " FROM visits WHERE " + p.visitHit(b)
+	p := newPlan(&q, r, b)
+	s := p.picked(true, people)
+	s.text += ", chosen AS (SELECT v.*, hit_views FROM visits v JOIN (SELECT visitor_id, visit, count(*) FILTER (pv) AS hit_views FROM picked GROUP BY ALL) h" +
+		" ON v.visitor_id IS NOT DISTINCT FROM h.visitor_id AND v.visit = h.visit)" +
+		" SELECT " + visitSumColumns(p.inRange("began")) + " FROM chosen"
 	s.args = b.args
 	return s
 }

@@ -19,6 +19,7 @@ import (
 type oracle struct {
 	rows     []row
 	from, to int64
+	zone     *time.Location
 	event    func(row) bool // event filters
 	visit    func([]row) bool
 }
@@ -37,15 +38,23 @@ func (o *oracle) hit(r row) bool {
 	return at >= o.from && at < o.to && o.event(r)
 }
 
+// over is when a visit that began at a time ends at the latest: two hours after
+// the midnight that follows.
+func (o *oracle) over(began time.Time) time.Time {
+	at := began.In(o.zone)
+	for day := at.Day(); at.Day() == day; {
+		at = at.Truncate(time.Minute).Add(time.Minute)
+	}
+	return at.Add(2 * time.Hour)
+}
+
 // visits are the visits with at least one selected row.
 func (o *oracle) visits() []visit {
-	margin := stats.Margin.Microseconds()
 	byVisitor := map[uint64][]row{}
 	var out []visit
 	for _, r := range o.rows {
-		at := r.Time.UnixMicro()
 		switch {
-		case !counts(r) || at < o.from-margin || at >= o.to+margin:
+		case !counts(r):
 		case r.VisitorID == nil:
 			out = append(out, visit{0, []row{r}})
 		default:
@@ -58,7 +67,7 @@ func (o *oracle) visits() []visit {
 		})
 		start := 0
 		for i := 1; i <= len(rows); i++ {
-			if i == len(rows) || rows[i].Time.Sub(rows[i-1].Time) > 30*time.Minute {
+			if i == len(rows) || rows[i].Time.Sub(rows[i-1].Time) > 30*time.Minute || !rows[i].Time.Before(o.over(rows[start].Time)) {
 				out = append(out, visit{id, rows[start:i]})
 				start = i
 			}
@@ -297,7 +306,7 @@ func TestOracle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &oracle{rows: rows, from: q.Range.From, to: q.Range.To, event: f.event, visit: f.visit}
+		o := &oracle{rows: rows, from: q.Range.From, to: q.Range.To, zone: zone, event: f.event, visit: f.visit}
 		name := fmt.Sprintf("round %d: %s, %s, %d days, filters %q", round, zone, first.Format(time.DateOnly), days, f.text)
 		compareAll(t, name, e, files, q, o, zone)
 	}

@@ -27,25 +27,26 @@ const overviewRows = maxLimit
 // overviewHas reports whether an overview answers the query, and the table of d
 // if there is one.
 func overviewHas(q *Query, d *Dimension) bool {
-	return len(q.Filters) == 0 && (d == nil || slices.Contains(overviewDimensions, d) && q.Offset+q.Limit <= overviewRows)
+	return q.Filter == nil && (d == nil || slices.Contains(overviewDimensions, d) && q.Offset+q.Limit <= overviewRows)
 }
 
 // overview makes the overview of a range, or returns the one that is being
 // made or was made of the same files.
 func (e *Engine) overview(ctx context.Context, files []lake.File, q *Query, r Range, whole bool) (*overview, error) {
-	relevant := Relevant(files, q.SiteID, r.From-Margin.Microseconds(), r.To+Margin.Microseconds())
-	key := fmt.Sprintf("%s %s %d %d %t %s", q.SiteID, r.Zone, r.From, r.To, whole, digest(relevant))
+	from, to := q.visitSpan(r)
+	relevant := Relevant(files, q.SiteID, from, to)
+	key := fmt.Sprintf("%s %s %s %d %d %t %s", q.SiteID, q.zone(r), r.Zone, r.From, r.To, whole, digest(relevant))
 	return e.overviews.Do(ctx, key, func(ctx context.Context) (*overview, error) {
-		return e.makeOverview(ctx, relevant, q.SiteID, r, whole)
+		return e.makeOverview(ctx, relevant, &Query{SiteID: q.SiteID, site: q.site}, r, whole)
 	})
 }
 
-func (e *Engine) makeOverview(ctx context.Context, files []lake.File, siteID string, r Range, whole bool) (*overview, error) {
+func (e *Engine) makeOverview(ctx context.Context, files []lake.File, q *Query, r Range, whole bool) (*overview, error) {
 	o := &overview{series: map[int64]Point{}, tables: map[*Dimension][]Row{}}
 	lines := make([][]line, len(overviewDimensions))
 	var visits visitSums
 	somebody := false // has no visitor id
-	err := e.run(ctx, files, siteID, compileOverview(r, whole), func(scan func(...any) error) error {
+	err := e.run(ctx, files, q.SiteID, compileOverview(q, r, whole), func(scan func(...any) error) error {
 		var part int
 		var value *string
 		var key, visitors, pageviews int64
@@ -108,31 +109,36 @@ const (
 // dimension (`same`): for such a question such a visitor is one row, and no
 // distinct count is needed. The events of the others are read a second time and
 // counted by the definitions that every other question uses.
-func compileOverview(r Range, whole bool) statement {
+func compileOverview(q *Query, r Range, whole bool) statement {
 	b := &builder{}
-	p := newPlan(Query{}, r)
-	s := p.statement(Margin, overviewDimensions)
+	p := newPlan(q, r, b)
 	var dims []*Dimension
 	var c chart
 	bucketed := "true"
 	if whole {
 		dims = overviewDimensions
+		for _, d := range dims {
+			p.add(d)
+		}
 		c = newChart(r, defaultInterval(r))
 		bucketed = "known AND (" + c.sql(b, "began") + ") = (" + c.sql(b, "ended") + ")"
 	}
-	values, same, combined := visitorValues(dims)
+	values, same, combined := p.visitorValues()
+	s := p.statement(true)
 	s.text = "WITH seen AS NOT MATERIALIZED (SELECT visitor_id, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv" +
-		exprs(b, dims) + combined + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
+		p.values() + combined + " FROM counted WHERE " + people + " AND " + window(b, s.from, s.to) + ")," +
 		// known: somebody whose events all lie in the range.
 		" visitors AS MATERIALIZED (SELECT *, known AND ended - began <= " + b.arg(visitGap.Microseconds()) + "::BIGINT AS one, " +
-		bucketed + " AS bucketed FROM (SELECT *, visitor_id IS NOT NULL AND " + p.inRange(b, "began") + " AND " + p.inRange(b, "ended") +
+		bucketed + " AS bucketed FROM (SELECT *, visitor_id IS NOT NULL AND " + p.inRange("began") + " AND " + p.inRange("ended") +
 		" AS known, " + same + " AS same FROM (SELECT visitor_id, min(t) AS began, max(t) AS ended, count(*) AS events," +
 		" count(*) FILTER (pv) AS views" + values + " FROM seen GROUP BY visitor_id)))," +
-		" others AS MATERIALIZED (SELECT seen.*, one, bucketed, known AND same AS same, " + p.inRange(b, "t") + " AS hit FROM seen JOIN" +
+		" others AS MATERIALIZED (SELECT seen.*, one, bucketed, known AND same AS same, " + p.inRange("t") + " AS hit FROM seen JOIN" +
 		" (SELECT visitor_id AS visitor, known, same, one, bucketed FROM visitors WHERE NOT (known AND same AND one AND bucketed))" +
 		" ON visitor_id IS NOT DISTINCT FROM visitor)," +
-		" people AS (SELECT * EXCLUDE (hit), true AS selected FROM others WHERE NOT one)," +
-		p.visitsOfPeople(b, dims) + profiles(dims) + " " + strings.Join(overviewParts(b, &p, dims, &c), " UNION ALL ")
+		" people AS (SELECT * FROM others WHERE NOT one)," +
+		p.visitsOfPeople() + ", hits AS (SELECT visitor_id, visit, count(*) FILTER (pv) AS hit_views FROM numbered WHERE hit GROUP BY ALL)" +
+		", chosen AS (SELECT v.*, hit_views FROM visits v JOIN hits h ON v.visitor_id IS NOT DISTINCT FROM h.visitor_id AND v.visit = h.visit)" +
+		p.profiles() + " " + strings.Join(overviewParts(p, &c), " UNION ALL ")
 	s.args = b.args
 	return s
 }
@@ -140,11 +146,11 @@ func compileOverview(r Range, whole bool) statement {
 // visitorValues are the columns of a visitor's values: of a dimension of the
 // visit the first one, of the others any. same tells whether the visitor has
 // one combination of them, by the hash that combined adds to each event.
-func visitorValues(dims []*Dimension) (values, same, combined string) {
+func (p *plan) visitorValues() (values, same, combined string) {
 	var text strings.Builder
 	var columns []string
-	for _, d := range dims {
-		col := d.column()
+	for _, d := range p.dims {
+		col := p.column(d)
 		if d.ofVisits() {
 			text.WriteString(", arg_min_null(" + col + ", k) AS " + col)
 			continue
@@ -161,11 +167,11 @@ func visitorValues(dims []*Dimension) (values, same, combined string) {
 
 // profiles defines how many visitors have which combination of values: some
 // thousand rows, of which each table is made quickly.
-func profiles(dims []*Dimension) string {
+func (p *plan) profiles() string {
 	var columns []string
-	for _, d := range dims {
+	for _, d := range p.dims {
 		if !d.ofVisits() {
-			columns = append(columns, d.column())
+			columns = append(columns, p.column(d))
 		}
 	}
 	if len(columns) == 0 {
@@ -178,13 +184,14 @@ func profiles(dims []*Dimension) string {
 // overviewParts are the SELECTs whose rows make an overview: part, value, key,
 // visitors, pageviews and the sums of the visits. Totals come in two rows, of
 // visitors with one visit and of the others.
-func overviewParts(b *builder, p *plan, dims []*Dimension, c *chart) []string {
+func overviewParts(p *plan, c *chart) []string {
+	b := p.b
 	const noSums = ", 0::BIGINT, 0::BIGINT, 0::BIGINT, 0::BIGINT"
 	part := func(n int, value, key string) string { return fmt.Sprintf("SELECT %d, %s, %s", n, value, key) }
 	parts := []string{
 		part(partTotals, "NULL", "0::BIGINT") + ", count(*), coalesce(sum(views), 0)::BIGINT, count(*), coalesce(sum(views), 0)::BIGINT," +
 			" count(*) FILTER (views = 1 AND events = 1), coalesce(sum(ended - began), 0)::BIGINT FROM visitors WHERE one",
-		part(partTotals, "NULL", "0::BIGINT") + ", " + visitSumColumns(p.inRange(b, "began")) + " FROM visits WHERE hits > 0",
+		part(partTotals, "NULL", "0::BIGINT") + ", " + visitSumColumns(p.inRange("began")) + " FROM chosen",
 	}
 	if len(c.spans) > 0 {
 		parts = append(parts, part(partSeries, "NULL", "key")+", sum(visitors)::BIGINT, sum(pageviews)::BIGINT"+noSums+
@@ -192,13 +199,13 @@ func overviewParts(b *builder, p *plan, dims []*Dimension, c *chart) []string {
 			" UNION ALL SELECT "+c.sql(b, "t")+" AS key, count(DISTINCT visitor_id), count(*) FILTER (pv)"+
 			" FROM others WHERE hit AND NOT bucketed GROUP BY key) GROUP BY key")
 	}
-	for n, d := range dims {
-		value := d.column() + " AS value"
+	for n, d := range p.dims {
+		value := p.column(d) + " AS value"
 		rows := "SELECT " + value + ", sum(visitors) AS visitors, sum(views) AS pageviews FROM profiles GROUP BY value" +
 			" UNION ALL SELECT " + value + ", count(DISTINCT visitor_id), count(*) FILTER (pv) FROM others WHERE hit AND NOT same GROUP BY value"
 		if d.ofVisits() {
 			rows = "SELECT " + value + ", count(*) AS visitors, sum(views) AS pageviews FROM visitors WHERE one GROUP BY value" +
-				" UNION ALL SELECT " + value + ", count(DISTINCT visitor_id), sum(hit_views) FROM visits WHERE hits > 0 GROUP BY value"
+				" UNION ALL SELECT " + value + ", count(DISTINCT visitor_id), sum(hit_views) FROM chosen GROUP BY value"
 		}
 		parts = append(parts, part(partTables+n, "value", "0::BIGINT")+", visitors, pageviews"+noSums+
 			" FROM (SELECT value, sum(visitors)::BIGINT AS visitors, sum(pageviews)::BIGINT AS pageviews FROM ("+rows+")"+

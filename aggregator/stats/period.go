@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"net/url"
 	"strings"
 	"time"
 )
@@ -108,14 +109,18 @@ func periodNames() string {
 	return strings.Join(names, ", ")
 }
 
-// comparison is one of the closed list of ranges to compare with.
-type comparison struct {
-	name  string
-	other func(Range) Range
+// counterpart is one of the closed list of ranges to compare with.
+type counterpart struct {
+	name string
+	of   func(Range) Range
 }
 
-var comparisons = []comparison{
+var others = []counterpart{
 	{"previous_period", func(r Range) Range {
+		if r != newRange(r.Zone, r.First, r.Last) { // between two moments
+			length := r.To - r.From
+			return Range{Zone: r.Zone, First: dayIn(r.Zone, r.From-length), Last: dayIn(r.Zone, r.From-1), From: r.From - length, To: r.From}
+		}
 		return newRange(r.Zone, r.First.add(0, 0, -r.days()), r.First.add(0, 0, -1))
 	}},
 	{"previous_year", func(r Range) Range {
@@ -123,17 +128,39 @@ var comparisons = []comparison{
 	}},
 }
 
-func parseCompare(r Range, name string) (*Range, error) {
-	if name == "" {
+func parseCompare(r Range, p url.Values) (*Range, error) {
+	name := p.Get("compare")
+	switch name {
+	case "":
 		return nil, nil
+	case "custom":
+		other, err := parseCompareDates(r.Zone, p.Get("compare_start_date"), p.Get("compare_end_date"))
+		return other, err
 	}
-	var names []string
-	for _, c := range comparisons {
+	names := []string{"custom"}
+	for _, c := range others {
 		if c.name == name {
-			other := c.other(r)
+			other := c.of(r)
 			return &other, nil
 		}
 		names = append(names, c.name)
 	}
 	return nil, invalid("compare", "must be one of %s", strings.Join(names, ", "))
+}
+
+// parseCompareDates reads the range of a comparison of its own.
+func parseCompareDates(zone *time.Location, start, end string) (*Range, error) {
+	first, err := parseDate("compare_start_date", start)
+	if err != nil {
+		return nil, err
+	}
+	last, err := parseDate("compare_end_date", end)
+	if err != nil {
+		return nil, err
+	}
+	if first.days(last) < 0 || last.Year-first.Year > maxYears {
+		return nil, invalid("compare_end_date", "must be from compare_start_date to %d years later", maxYears)
+	}
+	other := newRange(zone, first, last)
+	return &other, nil
 }

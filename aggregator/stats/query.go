@@ -8,24 +8,36 @@ import (
 	"github.com/eider-analytics/eider/shared"
 )
 
-// Query is a question as data.
+// Query is a question as data. Endpoints that answer one thing leave Metrics and
+// Groups empty: they say what they count.
 type Query struct {
 	SiteID   string
 	Range    Range
 	Compare  *Range // nil = no comparison
 	Interval Interval
-	Filters  []Filter
+	Filter   *Filter
 	Limit    int
 	Offset   int
+
+	Metrics   []*Metric
+	Groups    []Group
+	Order     []Order
+	TotalRows bool // how many groups there are is asked for, too
+	Labels    bool // every bucket of the range is to be named
 
 	site Site
 }
 
-// Bounds of the parameters limit and offset.
+// Bounds of a question.
 const (
 	defaultLimit = 10
 	maxLimit     = 1000
 	maxOffset    = 1_000_000
+	maxMetrics   = 20
+	maxGroups    = 6
+	// wideLimit and maxWideLimit are those of questions in JSON, as Plausible's.
+	wideLimit    = 10_000
+	maxWideLimit = 10_000
 )
 
 // Site is what a question needs to know of a site.
@@ -37,24 +49,44 @@ type Site struct {
 	// 1970; 0 = they never changed.
 	Privacy        shared.Privacy
 	PrivacyChanged int64
+	Goals          []Goal
+}
+
+// Group is what an answer is broken down by: a dimension, an interval of time, or
+// the site's goals.
+type Group struct {
+	name      string // as it was asked for
+	dimension *Dimension
+	interval  Interval
+	goals     []Goal
+}
+
+// Order sorts the rows of an answer by one of its metrics or groups.
+type Order struct {
+	metric     int // index; -1 = by a group
+	group      int
+	descending bool
 }
 
 // Parse reads the parameters that all questions have in common: period,
-// start_date, end_date, compare, interval, filters, limit, offset. Others are
-// left alone. The error is an [InvalidError].
+// start_date, end_date, timezone, compare, interval, filters, limit, offset. Others
+// are left alone. The error is an [InvalidError].
 func Parse(site Site, p url.Values, now time.Time) (Query, error) {
 	q := Query{SiteID: site.ID, site: site}
-	var err error
-	if q.Range, err = parseRange(site.Zone, p.Get("period"), p.Get("start_date"), p.Get("end_date"), now, site.Began); err != nil {
+	zone, err := parseZone(site.Zone, p.Get("timezone"))
+	if err != nil {
 		return Query{}, err
 	}
-	if q.Compare, err = parseCompare(q.Range, p.Get("compare")); err != nil {
+	if q.Range, err = parseRange(zone, p.Get("period"), p.Get("start_date"), p.Get("end_date"), now, site.Began); err != nil {
+		return Query{}, err
+	}
+	if q.Compare, err = parseCompare(q.Range, p); err != nil {
 		return Query{}, err
 	}
 	if q.Interval, err = parseInterval(q.Range, p.Get("interval")); err != nil {
 		return Query{}, err
 	}
-	if q.Filters, err = parseFilters(p.Get("filters")); err != nil {
+	if q.Filter, err = site.parseFilters(p.Get("filters")); err != nil {
 		return Query{}, err
 	}
 	if q.Limit, err = parseCount("limit", p.Get("limit"), defaultLimit, 1, maxLimit); err != nil {
@@ -66,6 +98,18 @@ func Parse(site Site, p url.Values, now time.Time) (Query, error) {
 	return q, nil
 }
 
+// parseZone reads the zone of an answer's days; none is the site's.
+func parseZone(zone *time.Location, name string) (*time.Location, error) {
+	if name == "" {
+		return zone, nil
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, invalid("timezone", "must be a time zone of the IANA database, like Europe/Berlin")
+	}
+	return z, nil
+}
+
 func parseCount(field, text string, unset, lo, hi int) (int, error) {
 	if text == "" {
 		return unset, nil
@@ -75,4 +119,14 @@ func parseCount(field, text string, unset, lo, hi int) (int, error) {
 		return 0, invalid(field, "must be a number from %d to %d", lo, hi)
 	}
 	return n, nil
+}
+
+// Span is the time that the question looks at, µs since 1970, the end excluded.
+func (q *Query) Span() (from, to int64) {
+	from, to = q.visitSpan(q.Range)
+	if q.Compare != nil {
+		f, t := q.visitSpan(*q.Compare)
+		from, to = min(from, f), max(to, t)
+	}
+	return from, to
 }

@@ -58,9 +58,9 @@ func (e *Engine) Realtime(ctx context.Context, files []lake.File, q Query) (Real
 
 func compileCount(q Query) statement {
 	b := &builder{}
-	p := newPlan(q, q.Range)
-	s := p.chosen(b)
-	s.text += " SELECT " + countVisitors + ", count(*) FILTER (pv) FROM chosen"
+	p := newPlan(&q, q.Range, b)
+	s := p.picked(false, people)
+	s.text += " SELECT " + countVisitors + ", count(*) FILTER (pv) FROM picked"
 	s.args = b.args
 	return s
 }

@@ -126,7 +126,8 @@ func (s *statement) reach() (from, to int64) {
 	if s.now {
 		around = reachNow
 	}
-	return s.from - around.Microseconds(), s.to + around.Microseconds()
+	from, to = s.around()
+	return from - around.Microseconds(), to + around.Microseconds()
 }
 
 // prepend puts common table expressions before a SELECT.

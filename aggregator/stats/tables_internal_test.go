@@ -58,18 +58,18 @@ func TestTablesOfOtherRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		filters, err := parseFilters(c.filters)
+		filter, err := parseFilters(c.filters)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := e.Breakdown(t.Context(), files, Query{SiteID: testSite, Range: today, Filters: filters, Limit: 10}, d)
+		got, err := e.Breakdown(t.Context(), files, Query{SiteID: testSite, Range: today, Filter: filter, Limit: 10}, d)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s %q: %+v, %v, want %+v", c.table, c.filters, got, err, c.want)
 		}
 	}
 	d, _ := ParseDimension("", "not-found")
-	filters, _ := parseFilters("sources==Google")
-	if _, err := e.Breakdown(t.Context(), files, Query{SiteID: testSite, Range: today, Filters: filters, Limit: 10}, d); err == nil {
+	filter, _ := parseFilters("sources==Google")
+	if _, err := e.Breakdown(t.Context(), files, Query{SiteID: testSite, Range: today, Filter: filter, Limit: 10}, d); err == nil {
 		t.Error("errors were filtered by the source of their visits, which they have none of")
 	}
 	for _, text := range []string{"bots==GPTBot", "prop:==x", "prop:\xff==x"} {

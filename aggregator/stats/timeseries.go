@@ -61,9 +61,9 @@ func (c *chart) points(q *Query, found map[int64]Point) []Point {
 
 func compileTimeseries(q Query, c *chart) statement {
 	b := &builder{}
-	p := newPlan(q, q.Range)
-	s := p.chosen(b)
-	s.text += " SELECT " + c.sql(b, "t") + " AS bucket, count(DISTINCT visitor_id), count(*) FILTER (pv) FROM chosen GROUP BY bucket"
+	p := newPlan(&q, q.Range, b)
+	s := p.picked(false, people)
+	s.text += " SELECT " + c.sql(b, "t") + " AS bucket, count(DISTINCT visitor_id), count(*) FILTER (pv) FROM picked GROUP BY bucket"
 	s.args = b.args
 	return s
 }
