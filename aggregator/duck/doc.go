@@ -1,7 +1,8 @@
 // Package duck answers SQL over the lake's Parquet files.
 //
-// It owns the one DuckDB of the process: in memory, with bounded memory,
-// threads and temporary space. It promises that a query sees exactly the files
+// It owns the DuckDBs of the process, one for each class of statements (package
+// turns, which says whose turn it is): in memory, with bounded memory, threads
+// and temporary space. It promises that a query sees exactly the files
 // that it is given, stops when its context ends, and can't reach anything
 // outside of the lake's directory: external access is limited to it, no
 // extension is ever loaded, and the configuration is locked before the first

@@ -12,28 +12,40 @@ import (
 	"strings"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
+
+	"github.com/eider-analytics/eider/aggregator/turns"
 )
 
 // Defaults of [Config].
 const (
-	DefaultMemory = 192 << 20
+	DefaultMemory = 320 << 20
 	DefaultTemp   = 1 << 30
-	// maxConns bounds how many queries run at once; further ones wait. Each
-	// query uses all threads, so more at once only cost memory.
-	maxConns = 4
 )
+
+// ErrMemory says that a query needs more memory, or more temporary space, than
+// there is for its class.
+var ErrMemory = errors.New("more memory is needed than there is for one question")
 
 // Config says what DuckDB may use.
 type Config struct {
 	Lake    string // the only directory that queries may read
 	Temp    string // for what does not fit into memory; emptied by Open
-	Memory  int64  // bytes; 0 = DefaultMemory
-	MaxTemp int64  // bytes on disk; 0 = DefaultTemp
-	Threads int    // 0 = one for each CPU
+	Memory  int64  // bytes, of both classes together; 0 = DefaultMemory
+	MaxTemp int64  // bytes on disk, likewise; 0 = DefaultTemp
+	Threads int    // that work on one query; 0 = one for each CPU
+	// Turns is the order of queries; nil = one with its defaults.
+	Turns *turns.Turns
 }
 
 // DB is the open DuckDB. Its methods are safe for concurrent use.
-type DB struct{ db *sql.DB }
+type DB struct {
+	turns *turns.Turns
+	of    [2]*sql.DB // by class
+}
+
+// share is what a class has of memory and temporary space, in percent. Light
+// statements hold little and must not spill; heavy ones may.
+var share = [2]struct{ memory, temp int64 }{turns.Light: {60, 30}, turns.Heavy: {40, 70}}
 
 // Open starts DuckDB. Nothing is written outside of Config.Temp.
 func Open(cfg Config) (*DB, error) {
@@ -49,38 +61,60 @@ func Open(cfg Config) (*DB, error) {
 	if err := errors.Join(os.RemoveAll(temp), os.MkdirAll(temp, 0o700)); err != nil {
 		return nil, fmt.Errorf("empty duckdb's temporary directory: %w", err)
 	}
+	cfg.Lake, cfg.Temp = lake, temp
+	cfg.setDefaults()
+	d := &DB{turns: cfg.Turns}
+	for class := range d.of {
+		if d.of[class], err = openClass(cfg, turns.Class(class)); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+	}
+	return d, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Memory <= 0 {
+		c.Memory = DefaultMemory
+	}
+	if c.MaxTemp <= 0 {
+		c.MaxTemp = DefaultTemp
+	}
+	if c.Threads <= 0 {
+		c.Threads = runtime.GOMAXPROCS(0)
+	}
+	if c.Turns == nil {
+		c.Turns = turns.New(turns.Config{})
+	}
+}
+
+// openClass starts the DuckDB of a class. DuckDB bounds memory and threads for
+// a whole instance only: in one of their own, heavy statements can neither take
+// the memory that a light one is about to ask for, nor keep all worker threads.
+func openClass(cfg Config, class turns.Class) (*sql.DB, error) {
 	connector, err := duckdb.NewConnector("", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open duckdb: %w", err)
 	}
 	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
-	if err := configure(db, cfg, lake, temp); err != nil {
+	db.SetMaxOpenConns(cfg.Turns.Slots(class))
+	db.SetMaxIdleConns(cfg.Turns.Slots(class))
+	cfg.Memory, cfg.MaxTemp = cfg.Memory*share[class].memory/100, cfg.MaxTemp*share[class].temp/100
+	cfg.Temp = filepath.Join(cfg.Temp, class.String())
+	if err := configure(db, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &DB{db: db}, nil
+	return db, nil
 }
 
 // configure sets the limits and then locks them. The order matters: directories
 // are allowed before access is switched off, and nothing can be set after the
 // lock.
-func configure(db *sql.DB, cfg Config, lake, temp string) error {
-	memory, maxTemp, threads := cfg.Memory, cfg.MaxTemp, cfg.Threads
-	if memory <= 0 {
-		memory = DefaultMemory
-	}
-	if maxTemp <= 0 {
-		maxTemp = DefaultTemp
-	}
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
+func configure(db *sql.DB, cfg Config) error {
 	settings := []string{
-		fmt.Sprintf("SET memory_limit = '%dB'", memory),
-		fmt.Sprintf("SET threads = %d", threads),
-		"SET temp_directory = " + quote(temp),
-		fmt.Sprintf("SET max_temp_directory_size = '%dB'", maxTemp),
+		fmt.Sprintf("SET memory_limit = '%dB'", cfg.Memory),
+		fmt.Sprintf("SET threads = %d", cfg.Threads),
+		"SET temp_directory = " + quote(cfg.Temp),
+		fmt.Sprintf("SET max_temp_directory_size = '%dB'", cfg.MaxTemp),
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",
@@ -88,7 +122,7 @@ func configure(db *sql.DB, cfg Config, lake, temp string) error {
 		"SET preserve_insertion_order = false",   // less memory; every query that cares orders
 		"SET parquet_metadata_cache = true",      // files never change, so their footers are read once
 		"SET enable_external_file_cache = false", // the system caches local files already
-		"SET allowed_directories = [" + quote(lake+string(filepath.Separator)) + "]",
+		"SET allowed_directories = [" + quote(cfg.Lake+string(filepath.Separator)) + "]",
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",
 	}
@@ -104,7 +138,15 @@ func configure(db *sql.DB, cfg Config, lake, temp string) error {
 func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", "''") + "'" }
 
 // Close ends all queries.
-func (d *DB) Close() error { return d.db.Close() }
+func (d *DB) Close() error {
+	var errs []error
+	for _, db := range d.of {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // FirstArg is the number of the first of a query's own arguments: $1 is the
 // list of files.
@@ -114,9 +156,17 @@ const FirstArg = 2
 // files. The query is one of ours; everything from outside is in args, which
 // are $2, $3 and so on in it. scan is called once for each row, with a function
 // that reads its values. An error of scan ends the query.
+//
+// It waits for its turn, which is that of whoever [turns.With] says: errors are
+// those of [turns.Turns.Enter], too. scan must not query.
 func (d *DB) Query(ctx context.Context, files []string, query string, args []any, scan func(func(...any) error) error) error {
 	text, all := withFiles(files, query, args)
-	rows, err := d.db.QueryContext(ctx, text, all...)
+	turn, err := d.turns.Enter(ctx)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	defer turn.End()
+	rows, err := d.of[turn.Class].QueryContext(ctx, text, all...)
 	if err != nil {
 		return queryError(ctx, err)
 	}
@@ -143,11 +193,14 @@ func withFiles(files []string, query string, args []any) (text string, all []any
 // queryError says that the context ended where DuckDB only says that it was
 // interrupted.
 func queryError(ctx context.Context, err error) error {
+	var refusal *duckdb.Error
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("query: %w", ctx.Err())
+	case errors.As(err, &refusal) && refusal.Type == duckdb.ErrorTypeOutOfMemory:
+		return fmt.Errorf("query: %w: %w", ErrMemory, err)
 	case errors.Is(err, driver.ErrBadConn):
 		return fmt.Errorf("query: connection to duckdb: %w", err)
 	default:

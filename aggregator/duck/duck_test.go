@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/eider-analytics/eider/aggregator/turns"
 )
 
 type row struct {
@@ -116,7 +118,7 @@ func TestLocked(t *testing.T) {
 		"RESET lock_configuration",
 		"SELECT * FROM 'http://127.0.0.1:9/x.parquet'",
 	} {
-		if _, err := db.db.ExecContext(t.Context(), statement); err == nil {
+		if _, err := db.of[turns.Light].ExecContext(t.Context(), statement); err == nil {
 			t.Errorf("allowed: %s", statement)
 		}
 	}
@@ -155,7 +157,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	defer db.Close()
 	_, err = count(t.Context(), db, nil, "SELECT len(list(range)) FROM range(50000000)")
-	if err == nil || !strings.Contains(err.Error(), "Out of Memory") {
+	if !errors.Is(err, ErrMemory) || !strings.Contains(err.Error(), "Out of Memory") {
 		t.Errorf("got %v", err)
 	}
 	if n, err := count(t.Context(), db, nil, "SELECT 7"); err != nil || n != 7 {

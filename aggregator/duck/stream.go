@@ -22,7 +22,12 @@ import (
 // the rows.
 func (d *DB) Stream(ctx context.Context, files []string, query string, args []any, each func(columns [][]uint64) error) error {
 	text, all := withFiles(files, query, args)
-	conn, err := d.db.Conn(ctx)
+	turn, err := d.turns.Enter(ctx)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	defer turn.End()
+	conn, err := d.of[turn.Class].Conn(ctx)
 	if err != nil {
 		return queryError(ctx, err)
 	}

@@ -61,7 +61,7 @@ func TestStream(t *testing.T) {
 // the way around is the same.
 func TestStreamFinds(t *testing.T) {
 	db, _, _ := open(t)
-	conn, err := db.db.Conn(t.Context())
+	conn, err := db.of[0].Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
