@@ -97,6 +97,23 @@ bench: build ## run the Go benchmarks (BENCH, COUNT), the CPU-per-request, the b
 	go run ./bench/beacon -eider bin/eider | tee bench/results/beacon-$(VERSION).txt
 	go run ./bench/ingest -eider bin/eider | tee bench/results/ingest-$(VERSION).txt
 
+# Where bench-lakes puts its data directories; each is made once and kept.
+LAKES ?= /tmp/eider-lakes
+LAKE_NAMES := 1m-beacons 5m 10m 10m-month
+lake-1m-beacons := --events 1M --profile beacons
+lake-5m         := --events 5M
+lake-10m        := --events 10M
+lake-10m-month  := --events 10M --identity month
+lake-100m       := --events 100M
+.PHONY: bench-lakes bench-lake-huge
+bench-lakes: $(LAKE_NAMES:%=$(LAKES)/%.json) ## generate the data directories that answers are measured on, in LAKES
+bench-lake-huge: $(LAKES)/100m.json ## generate a year of a hundred million events, in LAKES
+
+# What is expected is written last, so it says that the directory is whole.
+$(LAKES)/%.json: | bin/eider
+	rm -rf $(LAKES)/$*
+	bin/eider bench generate --data $(LAKES)/$* $(lake-$*) --expect $@
+
 bots: caddy browser ## drive labelled traffic through bin/caddy and bin/eider, print who was taken for whom
 	go build -o bin/eider ./cmd/eider
 	go run ./bench/bots -caddy bin/caddy -eider bin/eider

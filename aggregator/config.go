@@ -224,5 +224,9 @@ func (c *Config) ownerFile() string      { return filepath.Join(c.Data, "owner_t
 func (c *Config) saltsFile() string      { return filepath.Join(c.Data, "salts") }
 func (c *Config) importKeyFile() string  { return filepath.Join(c.Data, "import_key") }
 
+// Stores are the directories of what is true and of the events, for commands
+// that fill a new data directory.
+func (c *Config) Stores() (state, lake string) { return c.stateDir(), c.lakeDir() }
+
 // ImportJob is where an import of logs keeps the salts of its visitors.
 func (c *Config) ImportJob() string { return filepath.Join(c.Data, "import", "job") }
