@@ -101,11 +101,13 @@ func (a *Aggregator) open() error {
 	a.lake, err = lake.Open(lake.Config{
 		Dir: a.cfg.lakeDir(), State: a.store.state, Zone: a.store.sites.Zone, Logger: a.log.Named("lake"),
 		SpoolOldest: a.store.spool.Stats().Oldest, OnCommitted: a.trim,
+		Erasures: a.store.ledger, OnErased: func() { a.store.eraser.Swept() },
 	})
 	if err != nil {
 		return err
 	}
 	a.store.lake = a.lake
+	a.store.eraser = a.openEraser()
 	if err := a.openSalts(); err != nil {
 		return err
 	}
@@ -151,6 +153,10 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	go a.sweepImport(sweeping)
 	err := a.receiver.Recover(ctx)
 	if err == nil {
+		erasing, endErasing := context.WithCancel(ctx)
+		erased := make(chan struct{})
+		go func() { defer close(erased); a.store.eraser.Run(erasing) }()
+		defer func() { endErasing(); <-erased }()
 		a.mount()
 		a.health.SetReady(true)
 		a.log.Info("aggregator is ready", zap.Stringer("listen", a.listener.Addr()), zap.String("data", a.cfg.Data))
@@ -258,6 +264,7 @@ func (a *Aggregator) openReceiver() error {
 	a.receiver, err = receive.New(receive.Config{
 		Tokens: edgeTokens{a.store.keys}, Registry: a.store.sites, Directory: a.keeper, State: a.store.state, Spool: a.store.spool,
 		Sink: a.lake, DeadLetters: a.cfg.deadLettersDir(), ImportKey: []byte(importKey), Days: a.lake,
+		Erased:     func() receive.Erased { return a.store.ledger.Erased() },
 		Registerer: a.metrics, Logger: a.log.Named("receive"),
 	})
 	return err
@@ -295,7 +302,7 @@ func (a *Aggregator) mount() {
 	var h http.Handler = api.New(api.Config{
 		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Registry: a.store.sites, Keys: a.store.keys,
 		Unknown: a.keeper.Unknown, Loopback: a.cfg.loopback(), Books: books{a.receiver, a.store.state},
-		Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(), Collect: a.collection(),
+		Eraser: a.store.eraser, Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(), Collect: a.collection(),
 		Hosts: a.cfg.hosts(), QueryTimeout: time.Duration(a.cfg.QueryTimeout), Logger: a.log.Named("api"),
 	})
 	a.handler.Store(&h)

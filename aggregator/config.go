@@ -218,6 +218,7 @@ func (c *Config) stateDir() string       { return filepath.Join(c.Data, "state")
 func (c *Config) spoolDir() string       { return filepath.Join(c.Data, "spool") }
 func (c *Config) lakeDir() string        { return filepath.Join(c.Data, "lake") }
 func (c *Config) deadLettersDir() string { return filepath.Join(c.Data, "dead-letters") }
+func (c *Config) erasuresDir() string    { return filepath.Join(c.Data, "erasures") }
 func (c *Config) tempDir() string        { return filepath.Join(c.Data, "tmp") }
 func (c *Config) tokenFile() string      { return filepath.Join(c.Data, "edge_token") }
 func (c *Config) ownerFile() string      { return filepath.Join(c.Data, "owner_token") }

@@ -23,18 +23,29 @@ func (s *Store) Relabel(ctx context.Context, o relabel.Options) (report relabel.
 		}
 		o.Site = site.ID
 	}
-	l := s.lake
-	if l == nil {
-		if l, err = lake.Open(lake.Config{
-			Dir: s.cfg.lakeDir(), State: s.state, Zone: s.sites.Zone, SpoolOldest: s.spool.Stats().Oldest,
-		}); err != nil {
-			return report, err
-		}
-		defer func() {
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-			defer cancel()
-			err = errors.Join(err, l.Close(closing))
-		}()
+	err = s.withLake(ctx, func(l *lake.Lake) error {
+		report, err = relabel.Run(ctx, l, o)
+		return err
+	})
+	return report, err
+}
+
+// withLake calls with the running server's lake or, where none runs, with one
+// that is opened for it.
+func (s *Store) withLake(ctx context.Context, with func(*lake.Lake) error) (err error) {
+	if s.lake != nil {
+		return with(s.lake)
 	}
-	return relabel.Run(ctx, l, o)
+	l, err := lake.Open(lake.Config{
+		Dir: s.cfg.lakeDir(), State: s.state, Zone: s.sites.Zone, SpoolOldest: s.spool.Stats().Oldest, Erasures: s.ledger,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		err = errors.Join(err, l.Close(closing))
+	}()
+	return with(l)
 }

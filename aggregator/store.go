@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/aggregator/auth"
+	"github.com/eider-analytics/eider/aggregator/erasure"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/sites"
@@ -15,7 +16,7 @@ import (
 )
 
 // Store is what of the data directory survives without anything running: the
-// state, the spool, the registry, the keys. It answers operator commands, in the running
+// state, the spool, the registry, the keys, the ledger of erasures. It answers operator commands, in the running
 // server by the socket, else in the command's own process.
 type Store struct {
 	cfg   *Config
@@ -23,12 +24,16 @@ type Store struct {
 	spool *spool.Spool
 	sites *sites.Registry
 	keys  *auth.Keys
-	lake  *lake.Lake // of the running server; nil in a command
+	log   *zap.Logger
+
+	ledger *erasure.Ledger
+	lake   *lake.Lake      // of the running server; nil in a command
+	eraser *erasure.Eraser // likewise
 }
 
 // openStore opens it. The caller owns the data directory.
 func openStore(cfg *Config, log *zap.Logger) (*Store, error) {
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, log: log}
 	var err error
 	if s.state, err = state.Open(cfg.stateDir(), log.Named("state")); err != nil {
 		return nil, err
@@ -37,6 +42,9 @@ func openStore(cfg *Config, log *zap.Logger) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	if s.keys, err = auth.Open(s.state, s.sites); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.ledger, err = erasure.OpenLedger(cfg.erasuresDir(), s.state, log.Named("erasure")); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.spool, err = spool.Open(spool.Config{

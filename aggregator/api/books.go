@@ -42,6 +42,9 @@ type incidentAnswer struct {
 
 type accountingAnswer struct {
 	*stats.Books
+	// Erased are rows of the range's days that were accepted, and erased since: the
+	// terms above are without them, requests and results are not.
+	Erased     int64            `json:"erased"`
 	Edges      []edgeAnswer     `json:"edges"`
 	Incomplete []incidentAnswer `json:"incomplete"`
 	// IdentityChanged are the moments, RFC 3339, at which identities began anew
@@ -75,6 +78,9 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("read incidents: %w", err)
 	}
 	answer := accountingAnswer{Books: books, Edges: []edgeAnswer{}, Incomplete: []incidentAnswer{}, IdentityChanged: []string{}}
+	if answer.Erased, err = s.erased(&q); err != nil {
+		return err
+	}
 	for _, e := range s.cfg.Books.Edges() {
 		answer.Edges = append(answer.Edges, booksOf(&e))
 	}

@@ -51,7 +51,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 
 // administration reports whether a path is one where things are changed.
 func administration(path string) bool {
-	for _, p := range []string{"/api/sites", "/api/keys"} {
+	for _, p := range []string{"/api/sites", "/api/keys", "/api/erase", "/api/gdpr/erase"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return true
 		}

@@ -47,6 +47,7 @@ type Engine = stats.Engine
 type Books interface {
 	Edges() []receive.EdgeHealth
 	Incidents(from, to int64) ([]state.Incident, error)
+	Erased() ([]state.Erased, error)
 }
 
 // Config is what a Server is made of. Hosts, Now and QueryTimeout may be left
@@ -58,6 +59,7 @@ type Config struct {
 	Keys      *Keys
 	Unknown   func() []shared.UnknownHost // hosts that belong to no site
 	Books     Books
+	Eraser    Eraser
 	Snapshot  func() *lake.Snapshot
 	Edges     http.Handler // /v1/: brings its own authentication
 	Ops       http.Handler // /health…, /metrics
@@ -112,6 +114,9 @@ func New(cfg Config) *Server {
 	own.Handle("/api/sites/{id}", s.methods(map[string]handler{http.MethodGet: s.oneSite, http.MethodPatch: s.editSite}))
 	own.Handle("/api/keys", s.methods(map[string]handler{http.MethodGet: s.keys, http.MethodPost: s.addKey}))
 	own.Handle("/api/keys/{id}", s.methods(map[string]handler{http.MethodDelete: s.revokeKey}))
+	for _, path := range []string{"/api/erase", "/api/gdpr/erase"} {
+		own.Handle(path, s.methods(map[string]handler{http.MethodDelete: s.erase}))
+	}
 	own.Handle("/api/stats/main", s.handle(s.answer(mainStats)))
 	own.Handle("/api/stats/timeseries", s.handle(s.answer(timeseries)))
 	own.Handle("/api/stats/breakdown/{dimension}", s.handle(s.answer(breakdown)))

@@ -70,6 +70,7 @@ type Sites interface {
 
 // Principal is who shows a token.
 type Principal struct {
+	ID     string   // of the key; of a token of the configuration its name
 	Name   string   // for people
 	Edge   string   // the edge that the token is bound to; "" = any
 	Sites  []string // site ids; nil = every site
@@ -123,7 +124,7 @@ func Open(store Store, sites Sites) (*Keys, error) {
 // called before the first Identify. An empty token is nobody's.
 func (k *Keys) Trust(name, token string, scopes ...string) {
 	if token != "" {
-		k.trusted = append(k.trusted, trusted{sha256.Sum256([]byte(token)), Principal{Name: name, scopes: scopes}})
+		k.trusted = append(k.trusted, trusted{sha256.Sum256([]byte(token)), Principal{ID: name, Name: name, scopes: scopes}})
 	}
 }
 
@@ -148,7 +149,7 @@ func (k *Keys) Identify(token string) (Principal, bool) {
 	if !known || err != nil || subtle.ConstantTimeCompare(sum[:], want) != 1 || k.expired(&key) {
 		return Principal{}, false
 	}
-	return Principal{Name: key.Name, Edge: key.Edge, Sites: key.Sites, scopes: key.Scopes}, true
+	return Principal{ID: key.ID, Name: key.Name, Edge: key.Edge, Sites: key.Sites, scopes: key.Scopes}, true
 }
 
 func (k *Keys) expired(key *state.Key) bool {

@@ -21,15 +21,21 @@ import (
 // Who is what of a row tells whose it is, and of when.
 type Who struct {
 	Time          int64  // µs since 1970
+	ReceivedAt    int64  // µs since 1970, our clock
 	VisitorID     uint64 // 0 = none
 	PrevVisitorID uint64 // 0 = none
 	DistinctID    string // "" = none
 }
 
+// WhoOf is what of an event tells so.
+func WhoOf(e *shared.Event) Who {
+	return Who{e.Time, e.ReceivedAt, e.VisitorID, e.PrevVisitorID, e.DistinctID}
+}
+
 // Erasures know what must not come into the lake.
 type Erasures interface {
 	// Of returns what recognises a site's rows that are erased, nil where none
-	// are. It must not call the lake.
+	// are, for one goroutine. It must not call the lake.
 	Of(siteID string) func(*Who) bool
 }
 
@@ -147,7 +153,7 @@ func (l *Lake) writeRest(to, path string, gone func(*Who) bool, next *state.Segm
 		err := eachBlock(path, func(block []row) error {
 			for i := range block {
 				r := &block[i]
-				if gone(&Who{Time: r.Time, VisitorID: r.VisitorID, PrevVisitorID: r.PrevVisitorID, DistinctID: r.DistinctID}) {
+				if gone(&Who{r.Time, r.ReceivedAt, r.VisitorID, r.PrevVisitorID, r.DistinctID}) {
 					continue
 				}
 				describe(next, r)
@@ -323,6 +329,7 @@ var whoColumns = [...]struct {
 	set  func(*Who, parquet.Value)
 }{
 	{"time", func(w *Who, v parquet.Value) { w.Time = v.Int64() }},
+	{"received_at", func(w *Who, v parquet.Value) { w.ReceivedAt = v.Int64() }},
 	{"visitor_id", func(w *Who, v parquet.Value) { w.VisitorID = v.Uint64() }},
 	{"prev_visitor_id", func(w *Who, v parquet.Value) { w.PrevVisitorID = v.Uint64() }},
 	{"distinct_id", func(w *Who, v parquet.Value) { w.DistinctID = string(v.ByteArray()) }},
@@ -432,8 +439,7 @@ func (c *classifier) erased(e *shared.Event) bool {
 	if c.gone == nil {
 		return false
 	}
-	c.who = Who{Time: e.Time, VisitorID: e.VisitorID, PrevVisitorID: e.PrevVisitorID, DistinctID: e.DistinctID}
-	if !c.gone(&c.who) {
+	if c.who = WhoOf(e); !c.gone(&c.who) {
 		return false
 	}
 	loc, _ := c.l.zones.load(c.l.cfg.Zone(e.SiteID))

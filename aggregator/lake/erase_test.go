@@ -57,7 +57,8 @@ func (r *rules) Of(site string) func(*Who) bool {
 }
 
 func whoOf(e *shared.Event) *Who {
-	return &Who{Time: e.Time, VisitorID: e.VisitorID, PrevVisitorID: e.PrevVisitorID, DistinctID: e.DistinctID}
+	w := WhoOf(e)
+	return &w
 }
 
 // factsOf counts what a file's rows take part in anew.

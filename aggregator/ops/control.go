@@ -18,6 +18,7 @@ type Control interface {
 	SiteControl
 	KeyControl
 	RelabelControl
+	EraseControl
 	Verify(ctx context.Context) (Report, error)
 }
 
@@ -69,6 +70,7 @@ func controlRoutes(c Control, edges http.Handler) http.Handler {
 		reply(w, report, err)
 	})
 	relabelRoute(mux, c)
+	eraseRoutes(mux, c)
 	return mux
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/lake"
+	"github.com/eider-analytics/eider/aggregator/erasure"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/relabel"
@@ -125,6 +126,21 @@ func (c *control) Relabel(_ context.Context, o relabel.Options) (relabel.Report,
 	return relabel.Report{Rows: 7, Changed: 3, DryRun: o.DryRun}, nil
 }
 
+func (c *control) Erase(_ context.Context, r erasure.Request) (erasure.Report, error) {
+	if r.Site == "" {
+		return erasure.Report{}, erasure.ErrUnknownSite
+	}
+	return erasure.Report{LedgerID: r.Site, Erasing: state.Erasing{Events: 5}, State: state.ErasureDone}, nil
+}
+
+func (c *control) Erasures(context.Context) ([]state.Erasure, error) {
+	return []state.Erasure{{ID: "e1", To: 9}}, nil
+}
+
+func (c *control) ForgetErasure(_ context.Context, id string) (state.Erasure, error) {
+	return state.Erasure{ID: id, ForgottenAt: 1}, nil
+}
+
 // TestSocket talks over a socket whose path is longer than an address may be,
 // and which a dead process left behind.
 func TestSocket(t *testing.T) {
@@ -175,6 +191,18 @@ func TestSocket(t *testing.T) {
 	}
 	if r, err := c.Verify(ctx); err != nil || r.Segments != 3 || !slices.Equal(r.Problems, []string{"one"}) {
 		t.Errorf("verified %+v, %v", r, err)
+	}
+	if r, err := c.Erase(ctx, erasure.Request{Site: "a"}); err != nil || r.LedgerID != "a" || r.Events != 5 || r.State != state.ErasureDone {
+		t.Errorf("erased %+v, %v", r, err)
+	}
+	if _, err := c.Erase(ctx, erasure.Request{}); err == nil || err.Error() != erasure.ErrUnknownSite.Error() {
+		t.Errorf("the refusal arrives as %v", err)
+	}
+	if list, err := c.Erasures(ctx); err != nil || len(list) != 1 || list[0].To != 9 {
+		t.Errorf("the ledger is %+v, %v", list, err)
+	}
+	if e, err := c.ForgetErasure(ctx, "a/b"); err != nil || e.ID != "a/b" || e.ForgottenAt != 1 {
+		t.Errorf("forgot %+v, %v", e, err)
 	}
 	if r, err := c.Relabel(ctx, relabel.Options{DryRun: true}); err != nil || r.Rows != 7 || r.Changed != 3 || !r.DryRun {
 		t.Errorf("relabelled %+v, %v", r, err)

@@ -29,6 +29,7 @@ type Report struct {
 	Rows     int64        `json:"rows"`
 	Bytes    int64        `json:"bytes"`
 	Spooled  uint64       `json:"spooled_events"` // durable, not yet in segments
+	Erased   int64        `json:"erased"`         // accepted and committed, in no segment any more
 	Edges    []EdgeReport `json:"edges"`
 	Problems []string     `json:"problems"`
 }
@@ -60,6 +61,7 @@ func Verify(ctx context.Context, s Stores) (Report, error) {
 	var manifest state.Manifest
 	var marks []state.Mark
 	var edges []state.Edge
+	var erased []state.Erased
 	for try := 0; ; try++ {
 		before, err := s.State.Manifest()
 		if err != nil {
@@ -69,6 +71,9 @@ func Verify(ctx context.Context, s Stores) (Report, error) {
 			return Report{}, err
 		}
 		if edges, err = s.State.Edges(); err != nil {
+			return Report{}, err
+		}
+		if erased, err = s.State.Erased(); err != nil {
 			return Report{}, err
 		}
 		if manifest, err = s.State.Manifest(); err != nil {
@@ -86,8 +91,11 @@ func Verify(ctx context.Context, s Stores) (Report, error) {
 		r.segment(s.LakeDir, &manifest.Segments[i])
 	}
 	books := newBooks(marks, edges)
-	if r.Rows != int64(books.accepted) {
-		r.problem("the segments hold %d events, but %d were accepted and committed", r.Rows, books.accepted)
+	for _, e := range erased {
+		r.Erased += e.Rows
+	}
+	if r.Rows+r.Erased != int64(books.accepted) {
+		r.problem("the segments hold %d events and %d were erased, but %d were accepted and committed", r.Rows, r.Erased, books.accepted)
 	}
 	if err := r.spool(s.Spool, manifest.SpoolThrough, books); err != nil {
 		return Report{}, err

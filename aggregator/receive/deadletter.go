@@ -202,7 +202,7 @@ func writeFile(path string, content []byte) error {
 func (r *Receiver) keep(f *batch.Frame, reason quarantine, cause error, receivedAt int64) {
 	h := &f.Header
 	r.quarantined(h, reason, cause)
-	if r.cfg.Erased != nil && reason == quarantineConflict && Holds(f, r.cfg.Registry, r.cfg.Erased) {
+	if r.cfg.Erased != nil && reason == quarantineConflict && holds(f, r.cfg.Registry, r.cfg.Erased(), receivedAt) {
 		return // it can be read, and has what must not be kept
 	}
 	err := r.dead.put(f, &letter{

@@ -76,17 +76,18 @@ func (d *deadLetters) erase(registry Registry, erased Erased, dry bool) (n int64
 // clean reports whether a frame can be read and has no erased event.
 func clean(b []byte, registry Registry, erased Erased) bool {
 	f, rest, err := batch.Next(b)
-	return err == nil && len(rest) == 0 && !Holds(&f, registry, erased)
+	return err == nil && len(rest) == 0 && !holds(&f, registry, erased, 0)
 }
 
-// Holds reports whether a frame has an erased event, or can't be read. Sites are
-// found by what their senders call them.
-func Holds(f *batch.Frame, registry Registry, erased Erased) bool {
+// holds reports whether a frame has an erased event, or can't be read. Sites are
+// found by what their senders call them. receivedAt 0 is before any erasure.
+func holds(f *batch.Frame, registry Registry, erased Erased, receivedAt int64) bool {
 	found := false
 	err := f.Events(func(_ uint64, e *shared.Event, err error) {
 		if found = found || err != nil; found {
 			return
 		}
+		e.ReceivedAt = receivedAt
 		site, ok := registry.Resolve(e.Site)
 		found = ok && erased(site.ID, e)
 	})

@@ -37,7 +37,7 @@ func TestErasedDeadLettersGo(t *testing.T) {
 	}
 
 	// What comes later is looked at first.
-	g.recv.cfg.Erased = of(9)
+	g.recv.cfg.Erased = func() Erased { return of(9) }
 	g.mustAck(e, 3, e.frame(1, 1, by(9)))
 	g.wantLetters(1)
 	g.mustAck(e, 3, e.frame(1, 1, by(10)))

@@ -67,8 +67,9 @@ type Config struct {
 	// must stay the same: with another one, a log counts once more.
 	ImportKey []byte
 	Days      Days // nil = no day has live events
-	// Erased are events that the dead letters don't keep; nil = none.
-	Erased     Erased
+	// Erased recognises, for one goroutine, what dead letters must not keep; nil =
+	// nothing.
+	Erased     func() Erased
 	Registerer prometheus.Registerer
 	Logger     *zap.Logger
 }

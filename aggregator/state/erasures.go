@@ -23,16 +23,17 @@ type Erasure struct {
 	Both     bool     `json:"both,omitempty"`     // a row must match visitor and distinct id
 	AskedAt  int64    `json:"asked_at"`           // µs since 1970
 	By       string   `json:"by"`                 // id of the key that asked, or what else did
-	State    string   `json:"state"`              // ErasureOpen, ErasureDone or ErasureForgotten
+	State    string   `json:"state"`              // ErasureOpen or ErasureDone
 	DoneAt   int64    `json:"done_at,omitempty"`  // µs since 1970; 0 = not yet
-	Counts   Erasing  `json:"counts"`             // of a done one
+	// ForgottenAt is since when what comes may be taken again; 0 = it may not.
+	ForgottenAt int64   `json:"forgotten_at,omitempty"` // µs since 1970
+	Counts      Erasing `json:"counts"`                 // of a done one
 }
 
 // What an entry of the ledger can be.
 const (
-	ErasureOpen      = "open"      // asked for; what is stored may still have some of it
-	ErasureDone      = "done"      // nothing stored has it, and nothing that comes may bring it back
-	ErasureForgotten = "forgotten" // done, and what comes may be taken again
+	ErasureOpen = "open" // asked for; what is stored may still have some of it
+	ErasureDone = "done" // nothing stored has it
 )
 
 // Erasing is how many rows one erasure has taken from each kind of file.

@@ -71,6 +71,9 @@ func (o *options) hasData() error {
 func printReport(w io.Writer, r *ops.Report) {
 	fmt.Fprintf(w, "segments  %d with %d events, %d bytes\n", r.Segments, r.Rows, r.Bytes)
 	fmt.Fprintf(w, "spool     %d events that are not in a segment yet\n", r.Spooled)
+	if r.Erased > 0 {
+		fmt.Fprintf(w, "erased    %d events that were accepted: stored = events in segments + erased\n", r.Erased)
+	}
 	for _, e := range r.Edges {
 		fmt.Fprintf(w, "edge      %s %s: captured %d = stored %d + queued %d + dropped %d + rejected %d + lost %d\n",
 			e.Edge, e.Name, e.Captured, e.Stored, e.Queued, e.Dropped, e.Rejected, e.Lost)
