@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/auth"
-	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/erasure"
+	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/relabel"
