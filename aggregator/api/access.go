@@ -15,9 +15,11 @@ import (
 )
 
 // methods serves one path by the method of the request; HEAD is GET.
-func (s *Server) methods(by map[string]handler) http.Handler {
+func (s *Server) methods(by map[string]handler) http.Handler { return s.handle(methods(by)) }
+
+func methods(by map[string]handler) handler {
 	allow := strings.Join(slices.Sorted(maps.Keys(by)), ", ")
-	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		method := r.Method
 		if method == http.MethodHead {
 			method = http.MethodGet
@@ -28,7 +30,7 @@ func (s *Server) methods(by map[string]handler) http.Handler {
 			return &httpError{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "answered here: " + allow}
 		}
 		return h(w, r)
-	})
+	}
 }
 
 // who is behind a request. shown says whether it brought a token at all; one

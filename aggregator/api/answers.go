@@ -40,36 +40,42 @@ func (s *Server) answer(parse parser) handler {
 		if err != nil {
 			return err
 		}
-		snap := s.cfg.Snapshot()
-		defer snap.Release()
-		q, err := parse(stats.Site{
-			ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID), Privacy: site.Privacy, PrivacyChanged: site.PrivacyChanged,
-		}, r, s.cfg.Now())
-		if err != nil {
-			return err
-		}
-		// What can be known depends on the site's options, too.
-		key := fmt.Sprintf("%s %d %+v", q.key, site.PrivacyChanged, site.Privacy)
-		tag := s.tags.of(key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
-		w.Header().Set("ETag", tag)
-		if unchanged(r, tag) {
-			w.Header().Set("Cache-Control", revalidate)
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
-		answer, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) (reply, error) {
-			return s.ask(ctx, &q, snap.Files)
-		})
-		if err != nil {
-			w.Header().Del("ETag")
-			return err
-		}
-		if answer.caveats != "" {
-			w.Header().Set(headerCaveat, answer.caveats)
-		}
-		writeJSON(w, r, http.StatusOK, revalidate, answer.body)
+		return s.respond(w, r, site, zone, func(site stats.Site, now time.Time) (question, error) { return parse(site, r, now) })
+	}
+}
+
+// respond serves a question about a site. If-None-Match is for requests that only
+// read; what is asked by POST has its answer from the cache.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site, zone *time.Location, parse func(stats.Site, time.Time) (question, error)) error {
+	snap := s.cfg.Snapshot()
+	defer snap.Release()
+	q, err := parse(stats.Site{
+		ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID), Privacy: site.Privacy, PrivacyChanged: site.PrivacyChanged,
+	}, s.cfg.Now())
+	if err != nil {
+		return err
+	}
+	// What can be known depends on the site's options, too.
+	key := fmt.Sprintf("%s %d %+v", q.key, site.PrivacyChanged, site.Privacy)
+	tag := s.tags.of(key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
+	w.Header().Set("ETag", tag)
+	if readOnly(r.Method) && unchanged(r, tag) {
+		w.Header().Set("Cache-Control", revalidate)
+		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	answer, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) (reply, error) {
+		return s.ask(ctx, &q, snap.Files)
+	})
+	if err != nil {
+		w.Header().Del("ETag")
+		return err
+	}
+	if answer.caveats != "" {
+		w.Header().Set(headerCaveat, answer.caveats)
+	}
+	writeJSON(w, r, http.StatusOK, revalidate, answer.body)
+	return nil
 }
 
 // revalidate lets browsers keep an answer, but not use it without asking.
@@ -100,7 +106,11 @@ func (s *Server) site(r *http.Request) (state.Site, *time.Location, error) {
 			Field: "query", Message: "can't be read: within values write ; as %3B, & as %26 and % as %25",
 		}
 	}
-	name := parameters.Get("site_id")
+	return s.named(r, parameters.Get("site_id"))
+}
+
+// named finds a site by its name, and its zone, for whoever may ask about it.
+func (s *Server) named(r *http.Request, name string) (state.Site, *time.Location, error) {
 	if !validSiteID(name) {
 		return state.Site{}, nil, &stats.InvalidError{
 			Field: "site_id", Message: "must be a site's id, UUID or domain: 1 to 256 letters, digits and . _ : -",

@@ -45,29 +45,57 @@ func (s *Server) handle(h handler) http.Handler {
 const statusGone = 499
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refusal := s.refusal(r, err)
+	if refusal == nil {
+		w.WriteHeader(statusGone)
+		return
+	}
+	writeRefusal(w, r, refusal.status, shared.ErrorBody{Error: shared.ErrorDetail{Code: refusal.code, Message: refusal.message}})
+}
+
+// plain is handle for clients of Plausible, who find the whole text in "error".
+func (s *Server) plain(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		refusal := s.refusal(r, err)
+		if refusal == nil {
+			w.WriteHeader(statusGone)
+			return
+		}
+		writeRefusal(w, r, refusal.status, map[string]string{"error": refusal.message})
+	})
+}
+
+// refusal is what a client is told of an error; nil = nobody is there to be told.
+func (s *Server) refusal(r *http.Request, err error) *httpError {
 	var refusal *httpError
 	var parameter *stats.InvalidError
 	switch {
 	case errors.As(err, &refusal):
+		return refusal
 	case errors.As(err, &parameter):
-		refusal = &httpError{status: http.StatusBadRequest, code: "invalid_parameter", message: parameter.Error()}
+		return &httpError{status: http.StatusBadRequest, code: "invalid_parameter", message: parameter.Error()}
 	case r.Context().Err() != nil:
-		w.WriteHeader(statusGone)
-		return
+		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		refusal = &httpError{
+		return &httpError{
 			status: http.StatusServiceUnavailable, code: "too_slow",
 			message: "the answer took too long: ask for a shorter range, or raise query_timeout",
 		}
-	default:
-		s.log.Error("question could not be answered", zap.String("path", r.URL.Path), zap.Error(err))
-		refusal = &httpError{status: http.StatusInternalServerError, code: "internal", message: "internal error, see the aggregator's log"}
 	}
-	body, err := json.Marshal(shared.ErrorBody{Error: shared.ErrorDetail{Code: refusal.code, Message: refusal.message}})
+	s.log.Error("question could not be answered", zap.String("path", r.URL.Path), zap.Error(err))
+	return &httpError{status: http.StatusInternalServerError, code: "internal", message: "internal error, see the aggregator's log"}
+}
+
+func writeRefusal(w http.ResponseWriter, r *http.Request, status int, v any) {
+	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings can always be encoded
 	}
-	writeJSON(w, r, refusal.status, "no-store", body)
+	writeJSON(w, r, status, "no-store", body)
 }
 
 // writeJSON writes a whole answer.

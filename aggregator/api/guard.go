@@ -38,7 +38,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				message: "pages of other origins can't use this API",
 			}
 		}
-		if !readOnly(r.Method) && !administration(r.URL.Path) {
+		if !readOnly(r.Method) && !posted(r.URL.Path) {
 			return &httpError{
 				status: http.StatusMethodNotAllowed, code: "method_not_allowed",
 				message: "only GET and HEAD are answered here",
@@ -49,9 +49,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// administration reports whether a path is one where things are changed.
-func administration(path string) bool {
-	for _, p := range []string{"/api/sites", "/api/keys", "/api/erase", "/api/gdpr/erase"} {
+// posted reports whether a path is one where things are changed, or asked with a
+// body.
+func posted(path string) bool {
+	for _, p := range []string{"/api/sites", "/api/keys", "/api/erase", "/api/gdpr/erase", "/api/query", "/api/v2/query"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return true
 		}

@@ -121,6 +121,8 @@ func New(cfg Config) *Server {
 	own.Handle("/api/stats/timeseries", s.handle(s.answer(timeseries)))
 	own.Handle("/api/stats/breakdown/{dimension}", s.handle(s.answer(breakdown)))
 	own.Handle("/api/stats/realtime", s.handle(s.answer(realtime)))
+	own.Handle("/api/query", s.methods(map[string]handler{http.MethodPost: s.query(&ours)}))
+	own.Handle("/api/v2/query", s.plain(methods(map[string]handler{http.MethodPost: s.query(&plausible)})))
 	own.Handle("/api/stats/accounting", s.handle(s.accounting))
 	own.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
 		return notFound("there is no such endpoint")

@@ -25,7 +25,10 @@ type Result struct {
 	Groups     []string
 	Metrics    []*float64
 	Comparison []*float64 // of the same groups in the other range; nil = none
-	keys       []*string  // as they were found, before they were named
+	// Before are the groups in the other range: buckets of time are others there.
+	// Nil is a bucket that it does not have.
+	Before []*string
+	keys   []*string // as they were found: of time the place in the range, else the value
 }
 
 // Ask answers a question of metrics by groups.
@@ -34,6 +37,13 @@ func (e *Engine) Ask(ctx context.Context, files []lake.File, q Query) (*Answer, 
 	var err error
 	if a.Results, a.Total, err = e.ask(ctx, files, &q, q.Range); err != nil {
 		return nil, err
+	}
+	if len(a.Results) == 0 && q.Offset > 0 && q.TotalRows { // no row is there to say it
+		first := q
+		first.Limit, first.Offset = 1, 0
+		if _, a.Total, err = e.ask(ctx, files, &first, q.Range); err != nil {
+			return nil, err
+		}
 	}
 	if q.Compare != nil {
 		if err := e.compare(ctx, files, &q, a); err != nil {
@@ -55,14 +65,16 @@ func (e *Engine) Ask(ctx context.Context, files []lake.File, q Query) (*Answer, 
 
 // ask finds the rows of one range.
 func (e *Engine) ask(ctx context.Context, files []lake.File, q *Query, r Range) ([]Result, int64, error) {
-	charts := make([]map[int64]string, len(q.Groups))
+	charts := make([]*chart, len(q.Groups))
+	places := make([]map[int64]int, len(q.Groups)) // of buckets, by their keys
 	for i, g := range q.Groups {
-		if g.interval != "" {
-			charts[i] = map[int64]string{}
-			c := newChart(r, g.interval)
-			for _, b := range c.buckets {
-				charts[i][b.key] = b.date
-			}
+		if g.interval == "" {
+			continue
+		}
+		c := newChart(r, g.interval)
+		charts[i], places[i] = &c, map[int64]int{}
+		for n, b := range c.buckets {
+			places[i][b.key] = n
 		}
 	}
 	results := []Result{}
@@ -86,11 +98,13 @@ func (e *Engine) ask(ctx context.Context, files []lake.File, q *Query, r Range) 
 			return err
 		}
 		for i, g := range q.Groups {
-			if charts[i] != nil {
-				label := charts[i][buckets[i]]
-				row.keys[i] = &label
+			if charts[i] == nil {
+				row.Groups[i] = g.label(row.keys[i])
+				continue
 			}
-			row.Groups[i] = g.label(row.keys[i])
+			n := places[i][buckets[i]]
+			place := strconv.Itoa(n)
+			row.keys[i], row.Groups[i] = &place, charts[i].buckets[n].date
 		}
 		q.mark(row.Metrics, p.NoVisitorID, p.HourTimes)
 		results = append(results, row)
@@ -127,54 +141,68 @@ func (q *Query) mark(numbers []*float64, noVisitors, hourTimes bool) {
 func (e *Engine) compare(ctx context.Context, files []lake.File, q *Query, a *Answer) error {
 	other := *q
 	other.Limit, other.Offset, other.Order = maxWideLimit, 0, nil
-	rows, _, err := e.ask(ctx, files, &other, *q.Compare)
+	rows, total, err := e.ask(ctx, files, &other, *q.Compare)
 	if err != nil {
 		return err
 	}
-	places := func(r Range) map[string]string {
-		place := map[string]string{}
-		for _, g := range q.Groups {
-			if g.interval != "" {
-				c := newChart(r, g.interval)
-				for i, b := range c.buckets {
-					place[b.date] = strconv.Itoa(i)
-				}
-			}
-		}
-		return place
-	}
-	before, now := places(*q.Compare), places(q.Range)
-	key := func(r *Result, place map[string]string) string {
-		var text strings.Builder
-		for i, g := range q.Groups {
-			switch {
-			case r.keys[i] == nil:
-				text.WriteString("\x00null")
-			case g.interval != "":
-				text.WriteString(place[*r.keys[i]])
-			default:
-				text.WriteString(*r.keys[i])
-			}
-			text.WriteByte(0)
-		}
-		return text.String()
-	}
 	found := make(map[string][]*float64, len(rows))
 	for i := range rows {
-		found[key(&rows[i], before)] = rows[i].Metrics
+		found[rows[i].key()] = rows[i].Metrics
 	}
-	for i := range a.Results {
-		r := &a.Results[i]
-		if r.Comparison = found[key(r, now)]; r.Comparison == nil {
-			r.Comparison = make([]*float64, len(q.Metrics))
-			for n, m := range q.Metrics {
-				if m.whole { // there was none of it
-					r.Comparison[n] = new(float64)
-				}
-			}
+	before := make([]chart, len(q.Groups))
+	for i, g := range q.Groups {
+		if g.interval != "" {
+			before[i] = newChart(*q.Compare, g.interval)
 		}
 	}
+	p := q.privacy(*q.Compare)
+	for i := range a.Results {
+		r := &a.Results[i]
+		r.Before = r.in(before)
+		r.Comparison = found[r.key()]
+		if r.Comparison != nil {
+			continue
+		}
+		r.Comparison = make([]*float64, len(q.Metrics))
+		if slices.Contains(r.Before, nil) || total > int64(len(rows)) {
+			continue // nobody looked for it
+		}
+		for n, m := range q.Metrics {
+			if m.whole && m.name != "bytes" { // there was none of it
+				r.Comparison[n] = new(float64)
+			}
+		}
+		q.mark(r.Comparison, p.NoVisitorID, p.HourTimes)
+	}
 	return nil
+}
+
+// key names the row by its groups.
+func (r *Result) key() string {
+	var text strings.Builder
+	for _, key := range r.keys {
+		if key == nil {
+			text.WriteString("\x00null")
+		} else {
+			text.WriteString(*key)
+		}
+		text.WriteByte(0)
+	}
+	return text.String()
+}
+
+// in gives the row's groups as the other range names them; charts are those of
+// its groups that are intervals.
+func (r *Result) in(charts []chart) []*string {
+	labels := make([]*string, len(charts))
+	for i := range charts {
+		if charts[i].interval == "" {
+			labels[i] = &r.Groups[i]
+		} else if n, err := strconv.Atoi(*r.keys[i]); err == nil && n < len(charts[i].buckets) {
+			labels[i] = &charts[i].buckets[n].date
+		}
+	}
+	return labels
 }
 
 // explain says what to know of the answer.

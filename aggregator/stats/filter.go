@@ -12,9 +12,10 @@ import (
 // the visit is the same for all of a visit's events, so that events and visits
 // can be joined freely.
 type Filter struct {
-	join joint
-	of   []*Filter // of and, or; one of not and done
-	goal bool      // it stands for goals of the site
+	join  joint
+	of    []*Filter // of and, or; one of not and done
+	goal  bool      // it stands for goals of the site
+	goals []string  // their names
 	*comparison
 }
 

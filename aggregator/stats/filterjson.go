@@ -10,13 +10,16 @@ import (
 	"strings"
 )
 
-// operators are the names of comparisons in JSON: those of Plausible's stats API
-// v2, and the four that compare numbers.
-var operators = []struct {
+// operatorName is a comparison as JSON names it.
+type operatorName struct {
 	name     string
 	operator operator
 	negated  bool
-}{
+}
+
+// operators are the names of comparisons in JSON: those of Plausible's stats API
+// v2, and the four that compare numbers.
+var operators = []operatorName{
 	{"is", is, false},
 	{"is_not", is, true},
 	{"contains", contains, false},
@@ -117,14 +120,7 @@ func (r *filterReader) filter(field string, text json.RawMessage, depth int) (*F
 		}
 		return &Filter{join: not, of: []*Filter{below}}, nil
 	}
-	at := slices.IndexFunc(operators, func(o struct {
-		name     string
-		operator operator
-		negated  bool
-	},
-	) bool {
-		return o.name == name
-	})
+	at := slices.IndexFunc(operators, func(o operatorName) bool { return o.name == name })
 	if at < 0 {
 		return nil, invalid(field+"[0]", "must be one of %s", operatorNames())
 	}

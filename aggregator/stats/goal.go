@@ -51,7 +51,7 @@ func (s *Site) goalFilter(field string, o operator, negated bool, names []string
 	if o != is {
 		return nil, invalid(field+"[0]", "must be is or is_not for %s", goalDimension)
 	}
-	some := &Filter{join: or, goal: true}
+	some := &Filter{join: or, goal: true, goals: names}
 	for _, name := range names {
 		at := slices.IndexFunc(s.Goals, func(g Goal) bool { return g.Name == name })
 		if at < 0 {

@@ -61,6 +61,9 @@ type Group struct {
 	goals     []Goal
 }
 
+// Timed reports whether the group is an interval of time.
+func (g Group) Timed() bool { return g.interval != "" }
+
 // Order sorts the rows of an answer by one of its metrics or groups.
 type Order struct {
 	metric     int // index; -1 = by a group
