@@ -82,8 +82,11 @@ func (s *State) plan(c *Commit) (head, error) {
 			next.Segments--
 			next.Digest ^= idDigest(id)
 		}
-		return nil
+		return checkDays(txn, c)
 	})
+	if len(c.Days) > 0 {
+		next.Format = max(next.Format, FormatDays)
+	}
 	return next, err
 }
 
@@ -134,6 +137,9 @@ func putSegment(txn *badger.Txn, seg *Segment, revision uint64) error {
 
 // putRest writes what moves with the segments.
 func putRest(txn *badger.Txn, c *Commit) error {
+	if err := putDays(txn, c); err != nil {
+		return err
+	}
 	for i := range c.Marks {
 		if err := putJSON(txn, markKey(&c.Marks[i]), &c.Marks[i]); err != nil {
 			return err

@@ -20,6 +20,7 @@ var (
 	prefixErasure  = []byte("erasure/") // entries of the ledger
 	prefixErasing  = []byte("erasing/") // what their commits have counted
 	prefixErased   = []byte("erased/")  // rows, by site and day
+	prefixDay      = []byte("day/")
 	keySalts       = []byte("salts")
 )
 

@@ -43,6 +43,9 @@ func (s *State) Manifest() (Manifest, error) {
 		if err != nil {
 			return err
 		}
+		if m.Days, err = days(txn); err != nil {
+			return err
+		}
 		return each(txn, prefixSegment, func(_ []byte, e *entry) error {
 			if e.Revision <= s.head.Revision && !removed[e.ID] {
 				m.Segments = append(m.Segments, e.Segment)

@@ -13,9 +13,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// Format is the version of the layout that this package writes; a store of a
-// higher one is refused.
-const Format = 1
+// Format is the newest layout that this package knows; a store of a higher one
+// is refused. A new store has the format baseFormat until it has something that
+// older versions would spoil.
+const (
+	Format     = FormatDays
+	baseFormat = 1
+)
 
 // Sentinels of [Open] and [State.Commit], wrapped with the path and what to do.
 var (
@@ -128,7 +132,7 @@ func (s *State) load(existed bool) error {
 }
 
 func (s *State) readHead() (found bool, err error) {
-	s.head = head{Format: Format}
+	s.head = head{Format: baseFormat}
 	err = s.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(keyHead)
 		if errors.Is(err, badger.ErrKeyNotFound) {

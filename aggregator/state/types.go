@@ -17,6 +17,9 @@ type Segment struct {
 	CreatedAt int64  `json:"created_at"` // µs since 1970
 	// Facts are nil in segments of versions that did not count them.
 	Facts *Facts `json:"facts,omitempty"`
+	// Sealed segments are sorted by visitor, time and sequence, and may have
+	// columns beside an event's own that say what sealing found out of each row.
+	Sealed bool `json:"sealed,omitempty"`
 }
 
 // Facts say how many of a file's rows take part in what docs/formats/completions.md
@@ -48,6 +51,7 @@ func (f *Facts) Add(o Facts) {
 // up to which their rows make the spool superfluous.
 type Manifest struct {
 	Segments     []Segment // ordered by site, date, creation
+	Days         []Day     // sealed ones, ordered by site, date, zone
 	SpoolThrough uint64    // last spool position that is covered; 0 = none
 	Version      uint64    // grows by one with each commit; 0 = nothing was ever committed
 }
@@ -132,6 +136,10 @@ type Key struct {
 type Commit struct {
 	Add    []Segment
 	Remove []string // segment ids
+	// Days are new or instead of those of the same key; at most MaxDays beside
+	// anything else.
+	Days     []Day
+	DropDays []DayKey
 	Marks  []Mark
 	Edges  []Edge
 	// Incidents are new ones; they are merged with those already there.
