@@ -19,12 +19,16 @@ func (l *Lake) cut(ctx context.Context) error {
 	if err := l.writeSegments(ctx, g); err != nil {
 		return fmt.Errorf("write segment: %w", err)
 	}
+	days, err := l.markLate(g)
+	if err != nil {
+		return err
+	}
 	failpoint.Hit("lake.commit.before")
-	if err := l.cfg.State.Commit(g.commit()); err != nil {
+	if err := l.cfg.State.Commit(g.commit(days)); err != nil {
 		return err
 	}
 	failpoint.Hit("lake.commit.after")
-	l.endCut(g)
+	l.endCut(g, days)
 	failpoint.Hit("lake.trim.before")
 	if len(g.erased) > 0 {
 		l.cfg.OnErased()
@@ -97,9 +101,10 @@ func (l *Lake) writeSegment(gr *group) (*state.Segment, error) {
 	return seg, err
 }
 
-// commit is the change of the state that makes the generation's segments live.
-func (g *generation) commit() state.Commit {
-	c := state.Commit{SpoolThrough: g.through, Incidents: g.incidents, Erased: g.erasures()}
+// commit is the change of the state that makes the generation's segments live,
+// and days late.
+func (g *generation) commit(days []state.Day) state.Commit {
+	c := state.Commit{SpoolThrough: g.through, Incidents: g.incidents, Days: days, Erased: g.erasures()}
 	for _, gr := range g.order {
 		c.Add = append(c.Add, *gr.segment)
 	}
@@ -114,7 +119,7 @@ func (g *generation) commit() state.Commit {
 
 // endCut replaces the generation's micro-segments by its segments, at once for
 // every reader that comes now.
-func (l *Lake) endCut(g *generation) {
+func (l *Lake) endCut(g *generation, days []state.Day) {
 	durable := make([]File, len(l.durable), len(l.durable)+len(g.order))
 	copy(durable, l.durable)
 	var dropped []string
@@ -127,11 +132,17 @@ func (l *Lake) endCut(g *generation) {
 		}
 	}
 	l.durable = durable
+	l.setDays(days)
 
 	l.mu.Lock()
 	l.cutting = nil
+	for k, n := range g.late {
+		if s := l.pending(k); s != nil {
+			s.late += n.byTime
+		}
+	}
 	l.mu.Unlock()
-	l.views.publish(durable, l.hotFiles(), dropped)
+	l.views.publish(durable, l.hotFiles(), l.daysNow(), dropped)
 
 	l.mu.Lock()
 	l.recycle(g)

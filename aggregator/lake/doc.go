@@ -19,5 +19,6 @@
 // Steps at which a crash test can end the process: lake.parquet.writing,
 // lake.renamed, lake.commit.before, lake.commit.after, lake.trim.before,
 // lake.hot.removed, lake.revise.writing, lake.exchange.before,
-// lake.exchange.after, lake.erase.writing, lake.erase.before, lake.erase.after.
+// lake.exchange.after, lake.erase.writing, lake.erase.before, lake.erase.after,
+// lake.seal.written, lake.seal.renamed, lake.seal.before, lake.seal.after.
 package lake

@@ -94,14 +94,15 @@ func (l *Lake) Erase(ctx context.Context, e Erasing) (state.Erasing, error) {
 
 // erase replaces one segment, where it has any of the rows.
 func (l *Lake) erase(ctx context.Context, seg *state.Segment, e *Erasing) (n state.Erasing, err error) {
-	if seg.Schema > Schema {
-		return n, fmt.Errorf("it has schema %d, this version knows up to %d: use the version that wrote it", seg.Schema, Schema)
+	if seg.Schema > SealedSchema {
+		return n, fmt.Errorf("it has schema %d, this version knows up to %d: use the version that wrote it", seg.Schema, SealedSchema)
 	}
 	path := filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path))
-	gone := int64(0)
+	gone, when := int64(0), touched{}
 	err = eachWho(ctx, path, func(w *Who) {
 		if e.Gone(w) {
 			gone++
+			when.add(w.Time)
 		}
 	})
 	if errors.Is(err, os.ErrNotExist) && !l.lists(path) {
@@ -127,7 +128,8 @@ func (l *Lake) erase(ctx context.Context, seg *state.Segment, e *Erasing) (n sta
 		}
 	}
 	lost := state.Erased{SiteID: seg.SiteID, Date: seg.Date, Rows: gone, Erasure: e.ID, Counts: n}
-	return n, l.onWriter(ctx, func() error { return l.lessen(seg, next, lost) })
+	err = l.do(ctx, func() error { return l.lessen(seg, next, &lost, when) })
+	return lost.Counts, err
 }
 
 // copyWithout writes what stays of a segment to a new durable one that is not
@@ -135,7 +137,7 @@ func (l *Lake) erase(ctx context.Context, seg *state.Segment, e *Erasing) (n sta
 func (l *Lake) copyWithout(seg *state.Segment, path string, gone func(*Who) bool) (*state.Segment, error) {
 	now := time.Now()
 	next := *seg
-	next.ID, next.CreatedAt, next.Schema = newID(now), now.UnixMicro(), Schema
+	next.ID, next.CreatedAt, next.Schema, next.Sealed = newID(now), now.UnixMicro(), Schema, false
 	next.Path = segmentPath(seg.SiteID, seg.Date, next.ID)
 	to := filepath.Join(l.cfg.Dir, filepath.FromSlash(next.Path))
 	if err := l.writeRest(to, path, gone, &next); err != nil {
@@ -183,19 +185,10 @@ func describe(seg *state.Segment, r *row) {
 	})
 }
 
-// addRow appends a row as it was read. It must stay until the next flush.
-func (e *encoder) addRow(r *row) error {
-	e.block[e.n] = *r
-	e.has.note(&e.block[e.n], e.n)
-	if e.n++; e.n < blockRows {
-		return nil
-	}
-	return e.flush()
-}
-
 // lessen is the writer's part of an erasure: next, nil for nothing, is listed
-// instead of old.
-func (l *Lake) lessen(old, next *state.Segment, lost state.Erased) error {
+// instead of old. Days that the rows may have been derived into are dropped with
+// their files: they are sealed again, from what is left.
+func (l *Lake) lessen(old, next *state.Segment, lost *state.Erased, when touched) error {
 	from := l.fileOf(old)
 	durable := make([]File, 0, len(l.durable))
 	found := false
@@ -215,7 +208,8 @@ func (l *Lake) lessen(old, next *state.Segment, lost state.Erased) error {
 		}
 		return l.discard(next)
 	}
-	c := state.Commit{Remove: []string{old.ID}, Erased: []state.Erased{lost}}
+	days, files := l.spoil(old, when, &lost.Counts)
+	c := state.Commit{Remove: []string{old.ID}, DropDays: days, Erased: []state.Erased{*lost}}
 	if next != nil {
 		c.Add = []state.Segment{*next}
 	}
@@ -225,7 +219,8 @@ func (l *Lake) lessen(old, next *state.Segment, lost state.Erased) error {
 	}
 	failpoint.Hit("lake.erase.after")
 	l.durable = durable
-	l.views.publish(durable, l.hotFiles(), []string{from.Path})
+	l.dropDays(days)
+	l.views.publish(durable, l.hotFiles(), l.daysNow(), append(files, from.Path))
 	return nil
 }
 
@@ -299,11 +294,7 @@ func eachWho(ctx context.Context, path string, fn func(*Who)) (err error) {
 		return err
 	}
 	defer f.Close()
-	defer func() {
-		if v := recover(); v != nil { // see eachBlock
-			err = fmt.Errorf("read rows: the file is damaged: %v", v)
-		}
-	}()
+	defer recoverDamage(&err)
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -392,30 +383,6 @@ func setAll(who []Who, r parquet.ValueReader, values []parquet.Value, set func(*
 		}
 	}
 	return nil
-}
-
-// onWriter runs fn on the writer's goroutine, and returns what it does. When
-// ctx ends first, it was not run, or its outcome is found by the next look.
-func (l *Lake) onWriter(ctx context.Context, fn func() error) error {
-	done := make(chan error, 1)
-	select {
-	case l.tasks <- func() { done <- fn() }:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.stopped:
-		return ErrClosed
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-l.stopped:
-		select {
-		case err := <-done:
-			return err
-		default:
-			return ErrClosed
-		}
-	}
 }
 
 // erasedKey is where rows that never came in are counted.

@@ -55,7 +55,7 @@ func (l *Lake) writeHot() error {
 	l.mu.Lock()
 	g.shown(jobs, began)
 	l.mu.Unlock()
-	l.views.publish(nil, l.hotFiles(), dropped)
+	l.views.publish(nil, l.hotFiles(), l.daysNow(), dropped)
 	return failed
 }
 
@@ -126,7 +126,7 @@ func (l *Lake) writeMicro(j *hotJob) (dropped []string, err error) {
 // file describes a file of these chunks of the group.
 func (gr *group) file(chunks []*chunk) File {
 	f := File{
-		SiteID: gr.site, Date: gr.day.String(), MinTime: chunks[0].minTime, MaxTime: chunks[0].maxTime, Facts: &state.Facts{},
+		SiteID: gr.site, Date: gr.day.String(), Zone: gr.zone, MinTime: chunks[0].minTime, MaxTime: chunks[0].maxTime, Facts: &state.Facts{},
 	}
 	for _, c := range chunks {
 		f.MinTime, f.MaxTime = min(f.MinTime, c.minTime), max(f.MaxTime, c.maxTime)

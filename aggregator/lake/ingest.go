@@ -23,6 +23,8 @@ type generation struct {
 	freshRows int64
 	aside     int // estimate of what the three below take in the commit
 
+	late map[state.DayKey]*lateRows // that matter to sealed days
+
 	marks     map[markKey]state.Mark
 	edges     map[shared.EdgeID]state.Edge
 	incidents []state.Incident
@@ -56,7 +58,7 @@ type group struct {
 
 func newGeneration() *generation {
 	return &generation{
-		groups: map[groupKey]*group{}, marks: map[markKey]state.Mark{}, edges: map[shared.EdgeID]state.Edge{},
+		groups: map[groupKey]*group{}, late: map[state.DayKey]*lateRows{}, marks: map[markKey]state.Mark{}, edges: map[shared.EdgeID]state.Edge{},
 		erased: map[erasedKey]int64{},
 	}
 }
@@ -219,7 +221,8 @@ type classifier struct {
 	zone     string
 	loc      *time.Location
 	group    *group
-	from, to int64 // times that are certainly of group's day
+	days     *siteDays // that its rows may make late; nil = there are none
+	from, to int64     // times that are certainly of group's day
 
 	goneOf string // the site that gone is of
 	gone   func(*Who) bool
@@ -232,6 +235,7 @@ func (c *classifier) add(e *shared.Event, now time.Time) {
 	if c.site != e.SiteID {
 		c.site, c.group = e.SiteID, nil
 		c.loc, c.zone = c.l.zones.load(c.l.cfg.Zone(e.SiteID))
+		c.days = c.l.watched[e.SiteID]
 	}
 	if c.group == nil || e.Time < c.from || e.Time >= c.to {
 		c.find(dayOf(e.Time, c.loc))
@@ -244,6 +248,9 @@ func (c *classifier) add(e *shared.Event, now time.Time) {
 		before = gr.open.size()
 	}
 	gr.open.add(e)
+	if c.days != nil {
+		c.days.note(g, e, c.l.ingested)
+	}
 	g.bytes += gr.open.size() - before
 	g.rows++
 	g.freshRows++

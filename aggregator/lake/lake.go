@@ -53,6 +53,8 @@ type Config struct {
 	MaxBuffered int
 	// RetryMin and RetryMax bound the pause after a failed write (1 s, 30 s).
 	RetryMin, RetryMax time.Duration
+
+	now func() time.Time // the clock by which days grow old; nil = time.Now
 }
 
 func (c *Config) setDefaults() {
@@ -80,6 +82,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.OnErased == nil {
 		c.OnErased = func() {}
+	}
+	if c.now == nil {
+		c.now = time.Now
 	}
 	if c.OnCommitted == nil {
 		c.OnCommitted = func(uint64) {}
@@ -114,10 +119,14 @@ type Lake struct {
 	spare     [][]byte      // payloads of committed chunks, to be used again
 	room      chan struct{} // closed and replaced when waiting makes sense to end
 
-	wake      chan struct{} // tells the writer that there may be work
-	exchanges chan exchange // segments to be listed instead of others
-	tasks     chan func()   // other work for the writer
-	revising  sync.Mutex    // held by Revise and Erase
+	// The days that rows may make late, by site, and how many ids of open views
+	// these hold.
+	watched map[string]*siteDays
+	openIDs int
+
+	wake     chan struct{} // tells the writer that there may be work
+	jobs     chan job      // changes of the list of segments that others ask for
+	revising sync.Mutex    // held by Revise and Erase
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -126,6 +135,8 @@ type Lake struct {
 	segments *encoder
 	micros   *encoder
 	durable  []File
+	days     map[state.DayKey]*state.Day
+	shown    []*Day // the same, ordered, as snapshots have them; replaced, never changed
 }
 
 // totals are counted since the lake was opened.
@@ -156,7 +167,8 @@ func Open(cfg Config) (*Lake, error) {
 		gen:      newGeneration(),
 		ingested: m.SpoolThrough, committed: m.SpoolThrough,
 		room: make(chan struct{}),
-		wake: make(chan struct{}, 1), exchanges: make(chan exchange), tasks: make(chan func()),
+		wake: make(chan struct{}, 1), jobs: make(chan job),
+		watched: map[string]*siteDays{}, days: map[state.DayKey]*state.Day{},
 		stopped:  make(chan struct{}),
 		segments: newEncoder(true),
 		micros:   newEncoder(false),
@@ -165,7 +177,8 @@ func Open(cfg Config) (*Lake, error) {
 		l.durable = append(l.durable, l.fileOf(&m.Segments[i]))
 	}
 	// Versions go on growing over restarts, as answers are cached by them.
-	l.views = newViews(l.log, uint64(time.Now().UnixMicro()), l.durable)
+	l.openDays(m.Days)
+	l.views = newViews(l.log, uint64(time.Now().UnixMicro()), l.durable, l.shown)
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go l.write(ctx)
@@ -191,7 +204,11 @@ func prepare(cfg *Config) (state.Manifest, error) {
 		cfg.Logger.Error("state is older than the lake: segments that it does not list were moved aside; edges are asked for what they still keep",
 			zap.Int("segments", aside), zap.String("path", filepath.Join(cfg.Dir, asideDir)))
 	}
-	if removed > 0 {
+	derived, err := reconcileDerived(cfg, &m)
+	if err != nil {
+		return m, err
+	}
+	if removed += derived; removed > 0 {
 		cfg.Logger.Info("files of an interrupted commit were removed", zap.Int("files", removed))
 	}
 	hot := filepath.Join(cfg.Dir, hotDir)
@@ -215,8 +232,8 @@ func prepare(cfg *Config) (state.Manifest, error) {
 
 func (l *Lake) fileOf(seg *state.Segment) File {
 	return File{
-		Path: filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path)), SiteID: seg.SiteID, Date: seg.Date,
-		MinTime: seg.MinTime, MaxTime: seg.MaxTime, Rows: seg.Rows, Facts: seg.Facts,
+		Path: l.path(seg.Path), SiteID: seg.SiteID, Date: seg.Date,
+		Zone: seg.Zone, MinTime: seg.MinTime, MaxTime: seg.MaxTime, Rows: seg.Rows, Facts: seg.Facts, Sealed: seg.Sealed,
 	}
 }
 

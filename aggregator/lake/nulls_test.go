@@ -1,7 +1,10 @@
 package lake
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -36,21 +39,44 @@ func TestNullsStayNull(t *testing.T) {
 				}
 			}
 		}
-		got := map[string]int{}
-		for _, row := range readFile(t, writeEvents(t, events)) {
-			for column := range row {
-				got[squash(column)]++
-			}
-		}
-		for column, n := range got {
-			if w, rare := want[column]; rare && n != w {
-				t.Errorf("round %d: column %s has %d values of %d rows, want %d", round, column, n, len(events), w)
-			}
-		}
-		for column, n := range want {
-			if got[column] != n {
-				t.Errorf("round %d: column %s has %d values of %d rows, want %d", round, column, got[column], len(events), n)
-			}
+		path := writeEvents(t, events)
+		checkValues(t, fmt.Sprintf("round %d", round), path, len(events), want)
+		checkValues(t, fmt.Sprintf("round %d, copied", round), copyRows(t, path), len(events), want)
+	}
+}
+
+// checkValues compares how many values the columns of a file have.
+func checkValues(t *testing.T, what, path string, rows int, want map[string]int) {
+	t.Helper()
+	got := map[string]int{}
+	for _, row := range readFile(t, path) {
+		for column := range row {
+			got[squash(column)]++
 		}
 	}
+	for column, n := range got {
+		if w, rare := want[column]; rare && n != w {
+			t.Errorf("%s: column %s has %d values of %d rows, want %d", what, column, n, rows, w)
+		}
+	}
+	for column, n := range want {
+		if got[column] != n {
+			t.Errorf("%s: column %s has %d values of %d rows, want %d", what, column, got[column], rows, n)
+		}
+	}
+}
+
+// copyRows copies a segment as Revise does.
+func copyRows(t *testing.T, path string) string {
+	t.Helper()
+	to := path + ".copy"
+	_, err := writeFile(to, false, func(f *os.File) error {
+		e := newEncoder(true)
+		e.reset(f)
+		return errors.Join(eachBlock(path, e.addRows), e.close())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
 
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
@@ -66,15 +63,16 @@ func (l *Lake) Revise(ctx context.Context, sel Selection, dry bool, change func(
 
 // revise reads a segment, and replaces it where a row changes.
 func (l *Lake) revise(ctx context.Context, seg *state.Segment, dry bool, change func(*shared.Event) bool, done *Rewritten) error {
-	if seg.Schema > Schema {
-		return fmt.Errorf("it has schema %d, this version knows up to %d: use the version that wrote it", seg.Schema, Schema)
+	if seg.Schema > SealedSchema {
+		return fmt.Errorf("it has schema %d, this version knows up to %d: use the version that wrote it", seg.Schema, SealedSchema)
 	}
-	path := filepath.Join(l.cfg.Dir, filepath.FromSlash(seg.Path))
-	changed := int64(0)
+	path := l.path(seg.Path)
+	changed, where := int64(0), touched{}
 	err := eachBlock(path, func(rows []row) error {
 		for i := range rows {
 			if rows[i].revise(change) {
 				changed++
+				where.add(rows[i].Time)
 			}
 		}
 		return ctx.Err()
@@ -99,7 +97,7 @@ func (l *Lake) revise(ctx context.Context, seg *state.Segment, dry bool, change 
 	if err != nil {
 		return err
 	}
-	return l.swap(ctx, seg, next)
+	return l.swap(ctx, seg, next, where)
 }
 
 // copySegment writes a segment's rows, changed, to a new durable one that is not
@@ -107,7 +105,9 @@ func (l *Lake) revise(ctx context.Context, seg *state.Segment, dry bool, change 
 func (l *Lake) copySegment(seg *state.Segment, path string, change func(*shared.Event) bool) (*state.Segment, error) {
 	now := time.Now()
 	next := *seg
-	next.ID, next.CreatedAt, next.Schema = newID(now), now.UnixMicro(), Schema
+	// A sealed segment's successor has the columns of an event and no more: what
+	// sealing found out of its rows may not be so any longer.
+	next.ID, next.CreatedAt, next.Schema, next.Sealed = newID(now), now.UnixMicro(), Schema, false
 	next.Path = segmentPath(seg.SiteID, seg.Date, next.ID)
 	rows := int64(0)
 	to := filepath.Join(l.cfg.Dir, filepath.FromSlash(next.Path))
@@ -138,54 +138,26 @@ func (l *Lake) copySegment(seg *state.Segment, path string, change func(*shared.
 }
 
 // eachBlock reads a segment in blocks. The rows are valid during the call only.
-//
-// parquet-go panics on some files whose bytes have changed on the disk; that
-// is an error here, so that it costs a command and not the server.
-func eachBlock(path string, fn func([]row) error) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("read rows: the file is damaged: %v", v)
-		}
-	}()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("the file is damaged: %w", err)
-	}
-	r := parquet.NewGenericReader[row](file)
-	defer r.Close()
-	block := make([]row, blockRows)
-	for {
-		clear(block) // a null leaves what was there
-		n, err := r.Read(block)
-		if n > 0 {
-			if err := fn(block[:n]); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read rows: %w", err)
+func eachBlock(path string, fn func([]row) error) error { return eachOf(path, fn) }
+
+// addRows appends rows as they were read, and writes them.
+func (e *encoder) addRows(rows []row) error {
+	for i := range rows {
+		if err := e.addRow(&rows[i]); err != nil {
+			return err
 		}
 	}
+	return e.flush() // the rows' texts are the reader's
 }
 
-// addRows appends rows as they were read.
-func (e *encoder) addRows(rows []row) error {
-	if _, err := e.w.Write(rows); err != nil {
-		return fmt.Errorf("write rows: %w", err)
+// addRow appends a row as it was read. It must stay until the next flush.
+func (e *encoder) addRow(r *row) error {
+	e.block[e.n] = *r
+	e.has.note(&e.block[e.n], e.n)
+	if e.n++; e.n < blockRows {
+		return nil
 	}
-	return nil
+	return e.flush()
 }
 
 // revise shows change the columns that verdicts are made of, and takes the
@@ -211,56 +183,43 @@ func (r *row) revise(change func(*shared.Event) bool) bool {
 	return true
 }
 
-// exchange asks the writer to list one segment instead of another.
-type exchange struct {
-	old, next *state.Segment
-	done      chan error
-}
-
 // swap lists next instead of old, and returns when that is durable and seen.
-func (l *Lake) swap(ctx context.Context, old, next *state.Segment) error {
-	x := exchange{old, next, make(chan error, 1)}
-	select {
-	case l.exchanges <- x:
-	case <-ctx.Done():
-		return errors.Join(ctx.Err(), l.discard(next))
-	case <-l.stopped:
-		return errors.Join(ErrClosed, l.discard(next))
+// Days that the changed rows matter to are late from then on.
+func (l *Lake) swap(ctx context.Context, old, next *state.Segment, changed touched) error {
+	ran := false
+	err := l.do(ctx, func() error { ran = true; return l.exchange(old, next, changed) })
+	if err != nil && !ran {
+		return errors.Join(err, l.discard(next))
 	}
-	select {
-	case err := <-x.done:
-		return err
-	case <-l.stopped:
-		select {
-		case err := <-x.done:
-			return err
-		default:
-			return ErrClosed // the next start finds out which of the two is listed
-		}
-	}
+	return err
 }
 
 // exchange is the writer's part of a swap.
-func (l *Lake) exchange(x *exchange) error {
-	from := l.fileOf(x.old)
+func (l *Lake) exchange(old, next *state.Segment, changed touched) error {
+	from := l.fileOf(old)
 	durable := make([]File, 0, len(l.durable))
 	found := false
 	for _, f := range l.durable {
 		if f.Path == from.Path {
-			f, found = l.fileOf(x.next), true
+			f, found = l.fileOf(next), true
 		}
 		durable = append(durable, f)
 	}
 	if !found { // its rows are somewhere else by now
-		return l.discard(x.next)
+		return l.discard(next)
 	}
+	days, pending := l.touch(old, changed)
 	failpoint.Hit("lake.exchange.before")
-	if err := l.cfg.State.Commit(state.Commit{Add: []state.Segment{*x.next}, Remove: []string{x.old.ID}}); err != nil {
+	if err := l.cfg.State.Commit(state.Commit{Add: []state.Segment{*next}, Remove: []string{old.ID}, Days: days}); err != nil {
 		return err // the file is removed by the next start, if the state does not list it
 	}
 	failpoint.Hit("lake.exchange.after")
 	l.durable = durable
-	l.views.publish(durable, l.hotFiles(), []string{from.Path})
+	l.setDays(days)
+	for s, n := range pending {
+		s.late += n
+	}
+	l.views.publish(durable, l.hotFiles(), l.daysNow(), []string{from.Path})
 	return nil
 }
 

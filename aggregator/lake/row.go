@@ -6,6 +6,10 @@ import "github.com/eider-analytics/eider/shared"
 // segment; columns are only ever added.
 const Schema = 1
 
+// SealedSchema is that of sealed segments, which may have more columns: what
+// package stats found out of each row. The lake never reads them.
+const SealedSchema = 2
+
 // row is one event as a segment has it: a column for each exported field, in
 // this order, under the name in its tag. The names are what people query: they
 // never change. An optional text or id is null where it is empty or zero, an

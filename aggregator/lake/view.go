@@ -15,9 +15,13 @@ type File struct {
 	Path             string // absolute
 	SiteID           string // of every row
 	Date             string // the site's local day, yyyy-mm-dd; for pruning use the times
+	Zone             string // under which it is that day
 	MinTime, MaxTime int64  // µs since 1970, both included
 	Rows             int64
 	Hot              bool // a micro-segment: not durable, soon replaced
+	// Sealed files are sorted by visitor, time and sequence. What their further
+	// columns say holds while the Day that has them is not late.
+	Sealed bool
 	// Facts are nil where nobody counted them: anything may be in the file.
 	Facts *state.Facts
 }
@@ -29,6 +33,8 @@ type Snapshot struct {
 	Version uint64
 	// Files are shared with other readers: not to be changed.
 	Files []File
+	// Days are the sealed ones, ordered by site, date and zone: shared, too.
+	Days []*Day
 
 	views *views
 	once  sync.Once
@@ -46,6 +52,7 @@ type views struct {
 	version uint64
 	durable []File         // replaced as a whole, never changed in place
 	hot     []File         // likewise
+	days    []*Day         // likewise
 	files   []File         // both, of this version; nil until somebody asks
 	readers map[uint64]int // snapshots that are held, by version
 	dropped []droppedFile  // in the order of last
@@ -57,8 +64,8 @@ type droppedFile struct {
 	last uint64 // the last version that shows it
 }
 
-func newViews(log *zap.Logger, version uint64, durable []File) *views {
-	return &views{log: log, version: version, durable: durable, readers: map[uint64]int{}}
+func newViews(log *zap.Logger, version uint64, durable []File, days []*Day) *views {
+	return &views{log: log, version: version, durable: durable, days: days, readers: map[uint64]int{}}
 }
 
 // acquire returns the newest snapshot.
@@ -70,7 +77,7 @@ func (v *views) acquire() *Snapshot {
 		v.files = append(append(v.files, v.durable...), v.hot...)
 	}
 	v.readers[v.version]++
-	return &Snapshot{Version: v.version, Files: v.files, views: v}
+	return &Snapshot{Version: v.version, Files: v.files, Days: v.days, views: v}
 }
 
 func (v *views) release(version uint64) {
@@ -85,12 +92,12 @@ func (v *views) release(version uint64) {
 
 // publish makes the next version: durable nil leaves the durable files as they
 // are. The files at dropped are removed when nobody reads them any more.
-func (v *views) publish(durable, hot []File, dropped []string) {
+func (v *views) publish(durable, hot []File, days []*Day, dropped []string) {
 	v.mu.Lock()
 	if durable != nil {
 		v.durable = durable
 	}
-	v.hot = hot
+	v.hot, v.days = hot, days
 	v.files = nil
 	for _, path := range dropped {
 		v.dropped = append(v.dropped, droppedFile{path, v.version})

@@ -37,10 +37,8 @@ func (l *Lake) write(ctx context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		select {
-		case x := <-l.exchanges:
-			x.done <- l.exchange(&x)
-		case task := <-l.tasks:
-			task()
+		case j := <-l.jobs:
+			j.done <- j.run()
 		default:
 		}
 		step, wait := l.next(time.Now())
@@ -53,13 +51,41 @@ func (l *Lake) write(ctx context.Context) {
 			timer.Reset(wait)
 			select {
 			case <-l.wake:
-			case x := <-l.exchanges:
-				x.done <- l.exchange(&x)
-			case task := <-l.tasks:
-				task()
+			case j := <-l.jobs:
+				j.done <- j.run()
 			case <-timer.C:
 			case <-ctx.Done():
 			}
+		}
+	}
+}
+
+// job is a change of the list of segments that somebody asks the writer for.
+type job struct {
+	run  func() error
+	done chan error
+}
+
+// do has the writer run something, and returns what it returned. Where it did not
+// begin before ctx ended, it never will.
+func (l *Lake) do(ctx context.Context, run func() error) error {
+	j := job{run, make(chan error, 1)}
+	select {
+	case l.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.stopped:
+		return ErrClosed
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-l.stopped:
+		select {
+		case err := <-j.done:
+			return err
+		default:
+			return ErrClosed // the next start finds out whether it was committed
 		}
 	}
 }

@@ -140,8 +140,8 @@ type Commit struct {
 	// anything else.
 	Days     []Day
 	DropDays []DayKey
-	Marks  []Mark
-	Edges  []Edge
+	Marks    []Mark
+	Edges    []Edge
 	// Incidents are new ones; they are merged with those already there.
 	Incidents []Incident
 	// Erased are accepted rows that are in no segment; they are added to those
