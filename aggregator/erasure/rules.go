@@ -22,6 +22,7 @@ type siteRules struct {
 	open     []limit  // of those that are being carried out, as they are
 	visitors map[digest][]limit
 	distinct map[digest][]limit
+	hull     limit // of these two: no other row is worth a digest
 }
 
 // period is [from, to), µs since 1970.
@@ -67,6 +68,10 @@ func (s *siteRules) add(e *state.Erasure, ids bool) {
 		}
 		return
 	}
+	if len(s.visitors) == 0 && len(s.distinct) == 0 {
+		s.hull = l
+	}
+	s.hull.from, s.hull.to, s.hull.asked = min(s.hull.from, l.from), max(s.hull.to, l.to), max(s.hull.asked, l.asked)
 	distinct, named := parseDigest(e.Distinct)
 	if named && !e.Both {
 		s.distinct[distinct] = append(s.distinct[distinct], l)
@@ -160,7 +165,12 @@ type seen struct {
 }
 
 func (m *matcher) erased(w *lake.Who) bool {
-	if m.within(w) || m.named(w) {
+	switch {
+	case m.within(w):
+		return true
+	case !m.hull.takes(w): // as nearly all that happens now
+		return false
+	case m.named(w):
 		return true
 	}
 	for _, id := range [...]uint64{w.VisitorID, w.PrevVisitorID} {
