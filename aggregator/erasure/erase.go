@@ -1,6 +1,7 @@
 package erasure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -275,8 +276,9 @@ func (e *Eraser) purge(ctx context.Context) (clean bool, err error) {
 }
 
 // Forget lets what an erasure concerns come in again, such as an import of the
-// same days. The entry stays.
-func (e *Eraser) Forget(_ context.Context, id string) (state.Erasure, error) {
+// same days. What came before stays out: it leaves the spool first. The entry
+// stays.
+func (e *Eraser) Forget(ctx context.Context, id string) (state.Erasure, error) {
 	e.one.Lock()
 	defer e.one.Unlock()
 	for _, entry := range e.cfg.Ledger.List() {
@@ -287,6 +289,9 @@ func (e *Eraser) Forget(_ context.Context, id string) (state.Erasure, error) {
 			return entry, fmt.Errorf("erasure %s is not finished yet: what is stored may still have some of it", id)
 		case entry.ForgottenAt != 0:
 			return entry, nil
+		}
+		if clean, err := e.purge(ctx); err != nil || !clean {
+			return entry, fmt.Errorf("forget erasure %s while the server runs: %w", id, cmp.Or(err, errLeft))
 		}
 		entry.ForgottenAt = e.cfg.Now().UnixMicro()
 		return entry, e.cfg.Ledger.put(entry)
