@@ -51,12 +51,13 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site
 	defer snap.Release()
 	q, err := parse(stats.Site{
 		ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID), Privacy: site.Privacy, PrivacyChanged: site.PrivacyChanged,
+		Identity: site.Identity,
 	}, s.cfg.Now())
 	if err != nil {
 		return err
 	}
 	// What can be known depends on the site's options, too.
-	key := fmt.Sprintf("%s %d %+v", q.key, site.PrivacyChanged, site.Privacy)
+	key := fmt.Sprintf("%s %d %+v %s", q.key, site.PrivacyChanged, site.Privacy, site.Identity)
 	tag := s.tags.of(key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
 	w.Header().Set("ETag", tag)
 	if readOnly(r.Method) && unchanged(r, tag) {

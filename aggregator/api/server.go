@@ -123,6 +123,9 @@ func New(cfg Config) *Server {
 	own.Handle("/api/stats/realtime", s.handle(s.answer(realtime)))
 	own.Handle("/api/query", s.methods(map[string]handler{http.MethodPost: s.query(&ours)}))
 	own.Handle("/api/v2/query", s.plain(methods(map[string]handler{http.MethodPost: s.query(&plausible)})))
+	for name, parse := range behaviour {
+		own.Handle("/api/stats/"+name, s.handle(s.answer(parse)))
+	}
 	own.Handle("/api/stats/accounting", s.handle(s.accounting))
 	own.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
 		return notFound("there is no such endpoint")

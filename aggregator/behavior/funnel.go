@@ -65,6 +65,13 @@ type Funnel struct {
 // where the one before it is, and takes over from it when the way began. The
 // latest beginning is the best, so that one a step is all there is to remember.
 func (f *Funnel) Level(events []Event) int {
+	level, _ := f.Reach(events)
+	return level
+}
+
+// Reach is [Funnel.Level] with how long it took from the first step to each of
+// those reached, the first time that it was. µs.
+func (f *Funnel) Reach(events []Event) (level int, took [MaxConditions]int64) {
 	w := &way{f: f}
 	for i := 0; i < len(events); {
 		end := i + 1
@@ -76,7 +83,7 @@ func (f *Funnel) Level(events []Event) int {
 		}
 		i = end
 	}
-	return w.level
+	return w.level, w.took
 }
 
 // way is how far a visitor has come.
@@ -85,6 +92,7 @@ type way struct {
 	level int
 	began [MaxConditions]int64 // of each step that is reached: when the best way to it began
 	last  [MaxConditions]int64 // and when it was reached on that way
+	took  [MaxConditions]int64 // of each: how long it took when it was reached first
 }
 
 // moment takes the events of one moment, and reports whether nothing that comes
@@ -148,7 +156,9 @@ func (w *way) step(k int, at int64, i int, from *way) {
 		}
 	}
 	w.began[k], w.last[k] = began, at
-	w.level = max(w.level, k+1)
+	if k >= w.level {
+		w.level, w.took[k] = k+1, at-began
+	}
 }
 
 // stepOnce is step where one event is one step: on a way that had come through

@@ -52,7 +52,7 @@ func (n *NextNode) Validate() error {
 // Of returns the value next to the chain; ok is false where there is no chain at
 // the base or nothing beside it. Chains elsewhere are not looked for.
 func (n *NextNode) Of(nodes []Node) (value uint32, ok bool) {
-	at, step := n.base(nodes), 1
+	at, step := n.At(nodes), 1
 	if n.Direction == Backward {
 		step = -1
 	}
@@ -68,8 +68,8 @@ func (n *NextNode) Of(nodes []Node) (value uint32, ok bool) {
 	return nodes[at].Value, true
 }
 
-// base is the index of the base, -1 = there is none.
-func (n *NextNode) base(nodes []Node) int {
+// At is the index of the base, -1 = there is none.
+func (n *NextNode) At(nodes []Node) int {
 	first, last := 0, len(nodes)-1
 	switch n.Base {
 	case Head:

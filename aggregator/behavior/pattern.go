@@ -183,3 +183,14 @@ func (p *parser) gate() error {
 	}
 	return p.fail("want one of <= < >= > == != behind (?t")
 }
+
+// Conditions are those of the pattern's (?N), in their order.
+func (p *Pattern) Conditions() []int {
+	var list []int
+	for i := range p.atoms {
+		if c := p.atoms[i].condition; c > 0 {
+			list = append(list, c)
+		}
+	}
+	return list
+}

@@ -80,13 +80,23 @@ func within(files []lake.File, siteID string, from, to int64) []lake.File {
 
 // run asks one statement of one site's files.
 func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s statement, scan func(func(...any) error) error) error {
+	list, s, err := e.resolved(ctx, files, siteID, s)
+	if err != nil {
+		return err
+	}
+	return e.query(ctx, list, s, scan)
+}
+
+// resolved puts the definition of counted before a statement, and lists the files
+// that it is then asked of.
+func (e *Engine) resolved(ctx context.Context, files []lake.File, siteID string, s statement) ([]lake.File, statement, error) {
 	list, facts := relevant(files, siteID, &s)
 	var judged unprovenDays
 	if facts.Evidence > 0 && !s.raw {
 		if !s.now { // a day is judged as a whole
 			var err error
 			if judged, err = e.judge(ctx, list, siteID, &s); err != nil {
-				return err
+				return nil, s, err
 			}
 		}
 		if len(judged) == 0 {
@@ -97,25 +107,29 @@ func (e *Engine) run(ctx context.Context, files []lake.File, siteID string, s st
 	if resolved := facts.Keyed + facts.Loads + facts.Ahead + facts.Trackers; resolved > 0 && !s.raw && !s.now {
 		var err error
 		if known, err = e.exceptions(ctx, list, siteID, &s); err != nil {
-			return err
+			return nil, s, err
 		}
 		if len(known.dups) == 0 {
 			facts.Keyed = 0
 		}
 	}
-	return e.query(ctx, list, resolve(s, facts, judged, known), scan)
+	return list, resolve(s, facts, judged, known), nil
 }
 
 // query asks a statement of the rows of files as they are.
 func (e *Engine) query(ctx context.Context, files []lake.File, s statement, scan func(func(...any) error) error) error {
-	paths := make([]string, len(files))
-	for i := range files {
-		paths[i] = files[i].Path
-	}
-	if err := e.db.Query(ctx, paths, s.text, s.args, scan); err != nil {
+	if err := e.db.Query(ctx, paths(files), s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}
 	return nil
+}
+
+func paths(files []lake.File) []string {
+	list := make([]string, len(files))
+	for i := range files {
+		list[i] = files[i].Path
+	}
+	return list
 }
 
 // digest tells whether two lists of files are the same: what is made of one is

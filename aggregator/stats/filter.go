@@ -120,7 +120,7 @@ func parseFilters(text string) (*Filter, error) {
 		return nil, nil
 	}
 	all := &Filter{join: and}
-	for _, part := range splitFilters(text) {
+	for _, part := range splitAt(text, ';') {
 		if len(all.of) == maxFilters {
 			return nil, invalid("filters", "at most %d are allowed", maxFilters)
 		}
@@ -173,23 +173,4 @@ func filterValue(field string, d *Dimension, value string) (*string, error) {
 		return nil, nil
 	}
 	return &value, nil
-}
-
-// splitFilters divides at semicolons and takes backslashes away.
-func splitFilters(text string) []string {
-	var parts []string
-	var part strings.Builder
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\' && i+1 < len(text) && (text[i+1] == ';' || text[i+1] == '\\'):
-			i++
-			part.WriteByte(text[i])
-		case c == ';':
-			parts = append(parts, part.String())
-			part.Reset()
-		default:
-			part.WriteByte(c)
-		}
-	}
-	return append(parts, part.String())
 }

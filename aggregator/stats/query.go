@@ -50,6 +50,8 @@ type Site struct {
 	Privacy        shared.Privacy
 	PrivacyChanged int64
 	Goals          []Goal
+	// Identity is how long a visitor is known: shared.IdentityDay or IdentityMonth.
+	Identity string
 }
 
 // Group is what an answer is broken down by: a dimension, an interval of time, or
