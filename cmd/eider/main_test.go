@@ -22,7 +22,7 @@ func eider(t *testing.T, args ...string) (string, error) {
 
 // TestOperatorCommands work on a data directory that no server runs on.
 func TestOperatorCommands(t *testing.T) {
-	data := filepath.Join(t.TempDir(), "data")
+	data, made := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "made")
 	for _, c := range []struct {
 		args []string
 		want string // in the output, or in the error
@@ -67,6 +67,13 @@ func TestOperatorCommands(t *testing.T) {
 		{[]string{"verify", "--json", "--data", data}, `"problems": []`, true},
 		{[]string{"serve", "--listen", "0.0.0.0:0", "--data", data}, "--insecure", false},
 		{[]string{"serve", "--config", "/does/not/exist.toml"}, "read configuration", false},
+		{[]string{"bench", "generate", "--data", data}, "is not empty", false},
+		{[]string{"bench", "generate", "--events", "many", "--data", made}, `"many" is not a number of events`, false},
+		{[]string{"bench", "generate", "--days", "0", "--data", made}, "days: want 1 to", false},
+		{[]string{"verify", "--data", made}, "nothing to verify", false}, // what was refused has made none
+		{[]string{"bench", "generate", "--events", "2k", "--days", "3", "--expect", filepath.Join(made, "expected.json"), "--data", made}, "2000 rows of 1 sites and 3 days", true},
+		{[]string{"verify", "--data", made}, "everything is as it should be", true},
+		{[]string{"site", "list", "--data", made}, "site-1-example  site-1.example  Europe/Berlin", true},
 		{[]string{"nonsense"}, "unknown command", false},
 	} {
 		out, err := eider(t, c.args...)

@@ -143,10 +143,10 @@ func (b *books) close(date string) {
 	}
 	judged := several >= witnesses && proven*witnessShare >= several
 	day := ExpectedDay{Date: date}
-	clear2 := make(map[uint64]bool, len(today))
+	proved := make(map[uint64]bool, len(today))
 	for id, t := range today {
 		if t.proved {
-			clear2[id] = true
+			proved[id] = true
 		}
 		if judged && t.shown >= unprovenFrom && !t.proved && !b.proved[id] {
 			continue
@@ -168,5 +168,5 @@ func (b *books) close(date string) {
 	b.Events += day.Events
 	b.list = append(b.list, day)
 	clear(today)
-	b.days[0], b.days[1], b.proved = b.days[1], today, clear2
+	b.days[0], b.days[1], b.proved = b.days[1], today, proved
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -300,6 +301,8 @@ func TestOptions(t *testing.T) {
 		"the defaults":     {func(*Options) {}, ""},
 		"few events":       {func(o *Options) { o.Events = 999 }, "events: want 1000 to"},
 		"too many":         {func(o *Options) { o.Events = MaxEvents + 1 }, "events: want"},
+		"a full day":       {func(o *Options) { o.Events, o.Days = maxPerDay, 1 }, ""},
+		"an overfull one":  {func(o *Options) { o.Events, o.Days = maxPerDay+1, 1 }, "more than 2000000 a day"},
 		"no day":           {func(o *Options) { o.Days = 0 }, "days: want 1 to 3660, not 0"},
 		"ages":             {func(o *Options) { o.Days = 3661 }, "days: want"},
 		"no site":          {func(o *Options) { o.Sites = 0 }, "sites: want 1 to 10000, not 0"},
@@ -390,5 +393,15 @@ func TestNoVisitBeginsAtMidnight(t *testing.T) {
 		if _, ok := s.planViews(&v, at, midnight, math.MaxInt64/4); ok != want {
 			t.Errorf("a visit %d µs before midnight: %t, want %t", midnight-at, ok, want)
 		}
+	}
+}
+
+// A run that is interrupted says so.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	a, err := Run(ctx, small(t), io.Discard)
+	if !errors.Is(err, context.Canceled) || a != nil {
+		t.Errorf("%v, %v", a, err)
 	}
 }

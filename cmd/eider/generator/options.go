@@ -26,6 +26,9 @@ const (
 	maxSites  = 10_000 // as many as the registry takes
 	maxCuts   = 96
 	maxLate   = 0.5
+	// maxPerDay is how many events of an average day there may be, as a day is
+	// made in memory.
+	maxPerDay = 2_000_000
 )
 
 // Options say what to generate, and where. [Defaults] has what the command has.
@@ -72,6 +75,8 @@ func (o *Options) read(now time.Time) (*plan, error) {
 		return nil, fmt.Errorf("events: want %d to %d, as 500k or 10M, not %d", MinEvents, int64(MaxEvents), o.Events)
 	case o.Days < 1 || o.Days > maxDays:
 		return nil, fmt.Errorf("days: want 1 to %d, not %d", maxDays, o.Days)
+	case o.Events/int64(o.Days) > maxPerDay:
+		return nil, fmt.Errorf("events: %d are more than %d a day, which is too much to be made in memory: name more days", o.Events, maxPerDay)
 	case o.Sites < 1 || o.Sites > maxSites:
 		return nil, fmt.Errorf("sites: want 1 to %d, not %d", maxSites, o.Sites)
 	case o.Cuts < 1 || o.Cuts > maxCuts:

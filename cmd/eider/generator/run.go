@@ -37,7 +37,6 @@ type run struct {
 	writer  writer
 	buckets []*bucket // of today and the days after it
 	rows    []map[shared.Kind]int64
-	salts   []uint64 // what chance makes of the times of arrival
 
 	pos    uint64
 	edges  [numEdges]state.Edge
@@ -50,15 +49,19 @@ type run struct {
 
 // Run generates the traffic. The caller owns the data directory, which is new.
 // Progress goes to w; when ctx ends, what is there is of no use.
-func Run(ctx context.Context, o Options, w io.Writer) (*Account, error) {
+func Run(ctx context.Context, o Options, w io.Writer) (a *Account, err error) {
 	began, used := time.Now(), cpuTime()
 	p, err := o.read(began)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{plan: p, total: o.Events}
-	defer func() { err = errors.Join(err, r.close()) }()
-	if err = r.open(); err != nil {
+	defer func() {
+		if err = errors.Join(err, r.close()); err != nil {
+			a = nil
+		}
+	}()
+	if err := r.open(); err != nil {
 		return nil, err
 	}
 	d := progress.Display{W: w, Terminal: o.Terminal, Began: began, State: r.progress}
@@ -66,14 +69,11 @@ func Run(ctx context.Context, o Options, w io.Writer) (*Account, error) {
 	err = r.generate(ctx)
 	stop()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("generate: %w", err)
 	}
-	account := r.account()
-	account.Took, account.CPU = time.Since(began), cpuTime()-used
-	if err = r.close(); err != nil {
-		return nil, err
-	}
-	return account, nil
+	a = r.account()
+	a.Took, a.CPU = time.Since(began), cpuTime()-used
+	return a, nil
 }
 
 func (r *run) progress() progress.State {
@@ -132,7 +132,7 @@ func (r *run) open() error {
 	return err
 }
 
-// close closes the stores, once.
+// close closes the stores.
 func (r *run) close() error {
 	var err error
 	if r.lake != nil {
@@ -144,7 +144,6 @@ func (r *run) close() error {
 	if r.state != nil {
 		err = errors.Join(err, r.state.Close())
 	}
-	r.lake, r.state = nil, nil
 	return err
 }
 
@@ -233,8 +232,7 @@ func (r *run) ingest(ctx context.Context, b *bucket, rows []row, begin int64) (i
 		if reason := e.Check(); reason != "" {
 			return 0, fmt.Errorf("a generated event is none: %s", reason)
 		}
-		site := r.siteOf(b, &rows[i])
-		r.rows[site][e.Kind]++
+		r.rows[b.siteOf(&rows[i])][e.Kind]++
 	}
 	mark.Accepted += uint64(n)
 	info.LastSeen, info.Counters.Captured, info.Counters.Stored = r.arrive, mark.Accepted, mark.Accepted
@@ -243,7 +241,8 @@ func (r *run) ingest(ctx context.Context, b *bucket, rows []row, begin int64) (i
 	return n, r.lake.Ingest(ctx, lake.Batch{SpoolPos: r.pos, Mark: *mark, Edge: *info, Events: events})
 }
 
-func (r *run) siteOf(b *bucket, p *row) int32 {
+// siteOf is the site that a row is of.
+func (b *bucket) siteOf(p *row) int32 {
 	if p.kind == rowSums {
 		return b.sums[p.visit].site
 	}
