@@ -38,6 +38,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/salts"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
+	"github.com/eider-analytics/eider/aggregator/turns"
 	"github.com/eider-analytics/eider/dashboard"
 	"github.com/eider-analytics/eider/shared/beacon"
 	"github.com/eider-analytics/eider/shared/enrich"
@@ -67,6 +68,7 @@ type Aggregator struct {
 	salts    *salts.Store
 	enricher *enrich.Enricher // of what is collected here
 	intake   *beacon.Intake
+	proxies  beacon.Proxies // that are before this server
 	socket   *ops.Socket
 	listener net.Listener
 	server   *http.Server
@@ -120,8 +122,13 @@ func (a *Aggregator) open() error {
 	if err := a.openIntake(); err != nil {
 		return err
 	}
+	order := turns.New(turns.Config{Light: a.cfg.QueryLight, Heavy: a.cfg.QueryHeavy, Waiting: a.cfg.QueryWaiting})
+	if err := order.Register(a.metrics); err != nil {
+		return err
+	}
 	a.duck, err = duck.Open(duck.Config{
 		Lake: a.cfg.lakeDir(), Temp: a.cfg.tempDir(), Memory: a.cfg.QueryMemory, MaxTemp: a.cfg.QueryTemp, Threads: a.cfg.QueryThreads,
+		Turns: order,
 	})
 	if err != nil {
 		return err
@@ -303,7 +310,8 @@ func (a *Aggregator) mount() {
 		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Registry: a.store.sites, Keys: a.store.keys,
 		Unknown: a.keeper.Unknown, Loopback: a.cfg.loopback(), Books: books{a.receiver, a.store.state},
 		Eraser: a.store.eraser, Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(), Collect: a.collection(),
-		Hosts: a.cfg.hosts(), QueryTimeout: time.Duration(a.cfg.QueryTimeout), Logger: a.log.Named("api"),
+		Hosts: a.cfg.hosts(), QueryTimeout: time.Duration(a.cfg.QueryTimeout), AnswerMemory: a.cfg.AnswerMemory,
+		ClientIP: a.proxies.ClientIP, Registerer: a.metrics, Logger: a.log.Named("api"),
 	})
 	a.handler.Store(&h)
 }

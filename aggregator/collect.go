@@ -23,6 +23,7 @@ func (a *Aggregator) openIntake() error {
 	if err != nil {
 		return err
 	}
+	a.proxies = proxies
 	a.enricher, err = enrich.New(enrich.Config{
 		GeoIP: a.cfg.GeoIP, Sites: a.registry, Salts: a.registry, Local: enrich.NewLocalSalts(nil), Logger: a.log.Named("enrich"),
 	})

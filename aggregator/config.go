@@ -52,8 +52,15 @@ type Config struct {
 	QueryMemory  int64 `toml:"query_memory"`
 	QueryTemp    int64 `toml:"query_temp"`
 	QueryThreads int   `toml:"query_threads"`
-	// QueryTimeout bounds one question, such as "30s".
+	// QueryTimeout bounds one question, with its waiting, such as "30s".
 	QueryTimeout Duration `toml:"query_timeout"`
+	// QueryLight and QueryHeavy are how many statements of each class run at
+	// once, QueryWaiting is how many of each may wait; 0 = see package turns.
+	QueryLight   int `toml:"query_light"`
+	QueryHeavy   int `toml:"query_heavy"`
+	QueryWaiting int `toml:"query_waiting"`
+	// AnswerMemory bounds the answers that are kept, in bytes; 0 = 64 MiB.
+	AnswerMemory int64 `toml:"answer_memory"`
 	// SpoolMaxSize and SpoolReserveFree bound the spool, in bytes: beyond them
 	// edges keep their events.
 	SpoolMaxSize     int64 `toml:"spool_max_size"`

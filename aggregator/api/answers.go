@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
+	"github.com/eider-analytics/eider/aggregator/turns"
 )
 
 // question is one that the files of one site answer.
@@ -20,6 +22,7 @@ type question struct {
 	from  int64 // the earliest and
 	to    int64 // the latest time that the answer looks at, µs since 1970
 	key   string
+	heavy bool // it is no overview, realtime or table: see package turns
 	ask   func(ctx context.Context, e *Engine, files []lake.File) (any, []stats.Caveat, error)
 }
 
@@ -56,18 +59,23 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site
 	if err != nil {
 		return err
 	}
-	// What can be known depends on the site's options, too.
-	key := fmt.Sprintf("%s %d %+v %s", q.key, site.PrivacyChanged, site.Privacy, site.Identity)
-	tag := s.tags.of(key, stats.Relevant(snap.Files, site.ID, q.from, q.to))
+	files := stats.Relevant(snap.Files, site.ID, q.from, q.to)
+	key, err := q.whole(r, &site)
+	if err != nil {
+		return err
+	}
+	tag := s.tags.of(key, files)
 	w.Header().Set("ETag", tag)
 	if readOnly(r.Method) && unchanged(r, tag) {
 		w.Header().Set("Cache-Control", revalidate)
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	r = r.WithContext(turns.With(r.Context(), s.turn(r, site.ID, q.heavy, files)))
 	answer, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) (reply, error) {
 		return s.ask(ctx, &q, snap.Files)
 	})
+	serverTiming(w, r, err)
 	if err != nil {
 		w.Header().Del("ETag")
 		return err
@@ -77,6 +85,24 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site
 	}
 	writeJSON(w, r, http.StatusOK, revalidate, answer.body)
 	return nil
+}
+
+// whole is the question as data, and all else beside the files that its answer
+// depends on. It holds more than it has to: every parameter, whoever reads it, and
+// all that is known of the site. What is asked later, or is an option later, can
+// then not be left out, and what is named in vain only costs an answer.
+func (q *question) whole(r *http.Request, site *state.Site) (string, error) {
+	known, err := json.Marshal(site)
+	if err != nil {
+		return "", fmt.Errorf("encode site: %w", err)
+	}
+	return strings.Join([]string{q.key, r.URL.Path, r.URL.Query().Encode(), string(known)}, "\x00"), nil
+}
+
+// bytes is about what a kept answer takes.
+func (a reply) bytes(tag string) int64 {
+	const around = 256 // its places in the maps and lists
+	return int64(len(a.body)+len(a.caveats)+len(tag)) + around
 }
 
 // revalidate lets browsers keep an answer, but not use it without asking.

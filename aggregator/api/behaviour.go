@@ -29,7 +29,7 @@ func behaved(kind string, site stats.Site, q *stats.Query, p url.Values, paramet
 	for _, name := range parameters {
 		key += fmt.Sprintf(" %q", p.Get(name))
 	}
-	out := question{query: *q, key: key}
+	out := question{query: *q, key: key, heavy: true}
 	out.from, out.to = q.Span()
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
+	"github.com/eider-analytics/eider/aggregator/turns"
 )
 
 // edgeAnswer is one edge's books: captured = stored + queued + dropped +
@@ -67,9 +68,12 @@ func (s *Server) accounting(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	from, to := q.Span()
+	r = r.WithContext(turns.With(r.Context(), s.turn(r, site.ID, false, stats.Relevant(snap.Files, site.ID, from, to))))
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.QueryTimeout)
 	defer cancel()
 	books, err := s.cfg.Engine.Books(ctx, snap.Files, q)
+	serverTiming(w, r, err)
 	if err != nil {
 		return err
 	}

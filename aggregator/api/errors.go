@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"go.uber.org/zap"
 
+	"github.com/eider-analytics/eider/aggregator/duck"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/shared"
 )
@@ -19,6 +21,7 @@ type httpError struct {
 	code    string
 	message string
 	cause   error
+	after   int // seconds after which it makes sense to ask again; 0 = it is not said
 }
 
 func (e *httpError) Error() string { return e.message }
@@ -50,7 +53,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(statusGone)
 		return
 	}
-	writeRefusal(w, r, refusal.status, shared.ErrorBody{Error: shared.ErrorDetail{Code: refusal.code, Message: refusal.message}})
+	writeRefusal(w, r, refusal, shared.ErrorBody{Error: shared.ErrorDetail{Code: refusal.code, Message: refusal.message}})
 }
 
 // plain is handle for clients of Plausible, who find the whole text in "error".
@@ -65,7 +68,7 @@ func (s *Server) plain(h handler) http.Handler {
 			w.WriteHeader(statusGone)
 			return
 		}
-		writeRefusal(w, r, refusal.status, map[string]string{"error": refusal.message})
+		writeRefusal(w, r, refusal, map[string]string{"error": refusal.message})
 	})
 }
 
@@ -80,6 +83,14 @@ func (s *Server) refusal(r *http.Request, err error) *httpError {
 		return &httpError{status: http.StatusBadRequest, code: "invalid_parameter", message: parameter.Error()}
 	case r.Context().Err() != nil:
 		return nil
+	case errors.Is(err, duck.ErrMemory):
+		s.log.Warn("question needs more memory than there is", zap.String("path", r.URL.Path))
+		return &httpError{
+			status: http.StatusServiceUnavailable, code: "too_large",
+			message: "the answer needs more memory than there is: ask for a shorter range, or raise query_memory and query_temp",
+		}
+	case busy(err) != nil:
+		return busy(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return &httpError{
 			status: http.StatusServiceUnavailable, code: "too_slow",
@@ -90,12 +101,15 @@ func (s *Server) refusal(r *http.Request, err error) *httpError {
 	return &httpError{status: http.StatusInternalServerError, code: "internal", message: "internal error, see the aggregator's log"}
 }
 
-func writeRefusal(w http.ResponseWriter, r *http.Request, status int, v any) {
+func writeRefusal(w http.ResponseWriter, r *http.Request, refusal *httpError, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings can always be encoded
 	}
-	writeJSON(w, r, status, "no-store", body)
+	if refusal.after > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(refusal.after))
+	}
+	writeJSON(w, r, refusal.status, "no-store", body)
 }
 
 // writeJSON writes a whole answer.

@@ -37,6 +37,7 @@ const siteID = "example-com"
 type instance struct {
 	*api.Server
 	lake   *lake.Lake
+	db     *duck.DB
 	keys   *auth.Keys
 	config api.Config
 	seq    uint64
@@ -108,7 +109,7 @@ func start(t *testing.T) *instance {
 		Edges: teapot, Ops: teapot, Dashboard: teapot, Hosts: []string{"stats.example.com"},
 		Now: func() time.Time { return now }, Logger: zaptest.NewLogger(t),
 	}
-	return &instance{lake: l, keys: keys, config: config, Server: api.New(config)}
+	return &instance{lake: l, db: db, keys: keys, config: config, Server: api.New(config)}
 }
 
 // visit adds the pageviews of one visit, a minute apart.

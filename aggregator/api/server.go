@@ -2,9 +2,11 @@ package api
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/aggregator/auth"
@@ -21,9 +23,9 @@ import (
 // DefaultQueryTimeout bounds one question.
 const DefaultQueryTimeout = 30 * time.Second
 
-// keptAnswers is how many answers are remembered, for the many tabs that ask
-// the same. An answer is some kilobytes, at most 1000 rows.
-const keptAnswers = 64
+// DefaultAnswerMemory bounds the answers that are kept, for the many tabs that
+// ask the same. An answer is some kilobytes, at most 1000 rows.
+const DefaultAnswerMemory = 64 << 20
 
 // Sites is what the API needs of the registry.
 type Sites interface {
@@ -50,8 +52,8 @@ type Books interface {
 	Erased() ([]state.Erased, error)
 }
 
-// Config is what a Server is made of. Hosts, Now and QueryTimeout may be left
-// out.
+// Config is what a Server is made of. Hosts, Now, QueryTimeout, AnswerMemory,
+// ClientIP and Registerer may be left out.
 type Config struct {
 	Engine    *Engine
 	Sites     Sites
@@ -73,8 +75,12 @@ type Config struct {
 	// be changed without a token.
 	Loopback     bool
 	QueryTimeout time.Duration
-	Now          func() time.Time
-	Logger       *zap.Logger
+	AnswerMemory int64 // bytes; 0 = DefaultAnswerMemory
+	// ClientIP is who asks, for the fair order of questions; nil = the peer.
+	ClientIP   func(*http.Request) netip.Addr
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+	Logger     *zap.Logger
 }
 
 // Collection is the collection endpoints, with the patterns that they answer.
@@ -104,7 +110,17 @@ func New(cfg Config) *Server {
 	if cfg.QueryTimeout <= 0 {
 		cfg.QueryTimeout = DefaultQueryTimeout
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), answers: flight.New[reply](keptAnswers)}
+	if cfg.AnswerMemory <= 0 {
+		cfg.AnswerMemory = DefaultAnswerMemory
+	}
+	if cfg.ClientIP == nil {
+		cfg.ClientIP = peer
+	}
+	answers := flight.Sized(cfg.AnswerMemory, func(tag string, a reply) int64 { return a.bytes(tag) })
+	s := &Server{cfg: cfg, log: cfg.Logger, tags: newTagger(), answers: answers}
+	if cfg.Registerer != nil {
+		registerMetrics(cfg.Registerer, answers.Stats)
+	}
 	for _, host := range cfg.Hosts {
 		s.hosts = append(s.hosts, strings.ToLower(strings.Trim(strings.TrimSpace(host), "[].")))
 	}

@@ -18,7 +18,7 @@ import (
 
 // Defaults of [Config].
 const (
-	DefaultMemory = 320 << 20
+	DefaultMemory = 384 << 20
 	DefaultTemp   = 1 << 30
 )
 
@@ -45,7 +45,7 @@ type DB struct {
 
 // share is what a class has of memory and temporary space, in percent. Light
 // statements hold little and must not spill; heavy ones may.
-var share = [2]struct{ memory, temp int64 }{turns.Light: {60, 30}, turns.Heavy: {40, 70}}
+var share = [2]struct{ memory, temp int64 }{turns.Light: {50, 30}, turns.Heavy: {50, 70}}
 
 // Open starts DuckDB. Nothing is written outside of Config.Temp.
 func Open(cfg Config) (*DB, error) {
@@ -166,17 +166,19 @@ func (d *DB) Query(ctx context.Context, files []string, query string, args []any
 		return fmt.Errorf("query: %w", err)
 	}
 	defer turn.End()
-	rows, err := d.of[turn.Class].QueryContext(ctx, text, all...)
-	if err != nil {
-		return queryError(ctx, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows.Scan); err != nil {
-			return err
+	return on(ctx, d.of[turn.Class], func(free context.Context, conn *sql.Conn) error {
+		rows, err := conn.QueryContext(free, text, all...)
+		if err != nil {
+			return queryError(ctx, err)
 		}
-	}
-	return queryError(ctx, rows.Err())
+		defer rows.Close()
+		for ctx.Err() == nil && rows.Next() {
+			if err := scan(rows.Scan); err != nil {
+				return err
+			}
+		}
+		return queryError(ctx, errors.Join(rows.Err(), ctx.Err()))
+	})
 }
 
 // withFiles is the whole text of a query of the files, with all of its arguments.

@@ -2,6 +2,7 @@ package duck
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -27,20 +28,22 @@ func (d *DB) Stream(ctx context.Context, files []string, query string, args []an
 		return fmt.Errorf("query: %w", err)
 	}
 	defer turn.End()
-	conn, err := d.of[turn.Class].Conn(ctx)
-	if err != nil {
-		return queryError(ctx, err)
-	}
-	defer conn.Close()
+	return on(ctx, d.of[turn.Class], func(free context.Context, conn *sql.Conn) error {
+		return streamOn(ctx, free, conn, text, all, each)
+	})
+}
+
+// streamOn streams from a connection. ctx ends the stream, free does not.
+func streamOn(ctx, free context.Context, conn *sql.Conn, text string, all []any, each func([][]uint64) error) error {
 	// What each returns is no error of the connection's: Raw would take a panic
 	// and driver.ErrBadConn for one.
 	var refused error
-	err = conn.Raw(func(raw any) error {
+	err := conn.Raw(func(raw any) error {
 		values := make([]driver.NamedValue, len(all))
 		for i, v := range all {
 			values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
 		}
-		rows, err := raw.(*duckdb.Conn).QueryContext(ctx, text, values)
+		rows, err := raw.(*duckdb.Conn).QueryContext(free, text, values)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/eider-analytics/eider/aggregator/turns"
 )
 
 // TestOneAnswerForAll: ten ask, the work is done once.
@@ -100,4 +102,88 @@ func TestAPanicIsAnError(t *testing.T) {
 	if v, err := g.Do(t.Context(), "a", func(context.Context) (int, error) { return 7, nil }); v != 7 || err != nil {
 		t.Errorf("the next one: %d, %v", v, err)
 	}
+}
+
+// TestForgetsWhatNobodyAsksFor: the sizes of what is kept stay within the limit,
+// what was asked for last stays, and what would take too much is not kept.
+func TestForgetsWhatNobodyAsksFor(t *testing.T) {
+	g := Sized(100, func(key, v string) int64 { return int64(len(key) + len(v)) })
+	made := 0
+	ask := func(key string, size int) {
+		t.Helper()
+		v, err := g.Do(t.Context(), key, func(context.Context) (string, error) { made++; return strings.Repeat("x", size-1), nil })
+		if err != nil || len(v) != size-1 {
+			t.Fatalf("%s: %d bytes, %v", key, len(v), err)
+		}
+	}
+	for _, key := range []string{"a", "b", "c", "d"} { // full
+		ask(key, 25)
+	}
+	ask("a", 25)
+	ask("e", 25) // b goes
+	for _, c := range []struct {
+		key  string
+		size int
+		made bool
+	}{
+		{"a", 25, false},
+		{"c", 25, false},
+		{"d", 25, false},
+		{"e", 25, false},
+		{"b", 25, true},     // a, the oldest, goes
+		{"large", 26, true}, // is not kept
+		{"large", 26, true},
+		{"c", 25, false}, // and costs nobody its place
+		{"f", 1, true},
+		{"d", 25, true}, // one byte is one too many
+	} {
+		before := made
+		ask(c.key, c.size)
+		if (made > before) != c.made {
+			t.Errorf("%s: made is %t", c.key, made > before)
+		}
+		if s := g.Stats(); s.Size > 100 {
+			t.Errorf("%d bytes are kept", s.Size)
+		}
+	}
+	if s := g.Stats(); s.Kept != 4 || s.Size != 76 || s.Hits != 6 || s.Made != 10 || s.Shared != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLightOnesTakeWorkOutOfTheHeavyLine: work that is begun by a heavy question
+// and joined by a light one does not wait behind heavy ones.
+func TestLightOnesTakeWorkOutOfTheHeavyLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		order := turns.New(turns.Config{Light: 1, Heavy: 1})
+		busy, err := order.Enter(turns.With(t.Context(), turns.Ask{Class: turns.Heavy}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := New[turns.Class](1)
+		work := func(ctx context.Context) (turns.Class, error) {
+			turn, err := order.Enter(ctx)
+			if err != nil {
+				return 0, err
+			}
+			time.Sleep(time.Second)
+			turn.End()
+			return turn.Class, nil
+		}
+		for _, class := range []turns.Class{turns.Heavy, turns.Light} {
+			go func() {
+				ctx := turns.With(t.Context(), turns.Ask{Class: class})
+				got, err := g.Do(ctx, "a", work)
+				if waited, took := turns.Spent(ctx); got != turns.Light || err != nil || waited != time.Minute || took != time.Second {
+					t.Errorf("a %s turn, %v, after %s for %s", got, err, waited, took)
+				}
+			}()
+			synctest.Wait()
+			if class == turns.Heavy {
+				time.Sleep(time.Minute)
+			}
+		}
+		time.Sleep(time.Minute)
+		busy.End()
+	})
 }
