@@ -64,6 +64,10 @@ Then start the server on the directory: eider serve --data DIR`,
 	return cmd
 }
 
+// generateLimit is where Go begins to collect garbage harder: the rows of the
+// largest day are half of it.
+const generateLimit = 400 << 20
+
 // generate fills the data directory, which must be new.
 func (o *options) generate(cmd *cobra.Command, g generator.Options, expect string) error {
 	cfg, err := o.load()
@@ -80,7 +84,7 @@ func (o *options) generate(cmd *cobra.Command, g generator.Options, expect strin
 	if err != nil {
 		return err
 	}
-	limitMemory()
+	limitMemory(generateLimit)
 	g.State, g.Lake = cfg.Stores()
 	g.Terminal, g.Version = term.IsTerminal(int(os.Stderr.Fd())), program.Version()
 	account, err := generator.Run(cmd.Context(), g, cmd.ErrOrStderr())

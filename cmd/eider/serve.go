@@ -39,7 +39,7 @@ event is then on disk.`,
 				cfg.Listen = listen
 			}
 			cfg.Insecure = cfg.Insecure || insecure
-			limitMemory()
+			limitMemory(heapLimit)
 			log := program.Logger()
 			defer func() { _ = log.Sync() }()
 			a, err := aggregator.Open(cfg, program.Version(), log)
@@ -60,10 +60,10 @@ event is then on disk.`,
 // DuckDB's memory is bounded by query_memory and is not in it.
 const heapLimit = 256 << 20
 
-// limitMemory sets the limit, unless GOMEMLIMIT says another.
-func limitMemory() {
+// limitMemory sets a limit, unless GOMEMLIMIT says another.
+func limitMemory(bytes int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(heapLimit)
+		debug.SetMemoryLimit(bytes)
 	}
 }
 
