@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,8 @@ type Erasing struct {
 	AskedAt int64  // µs since 1970: rows of younger segments were hot then
 	Gone    func(*Who) bool
 	Dry     bool
+
+	days map[state.DayKey]bool // that a dry run would drop
 }
 
 // Erase takes the rows that Gone recognises out of the committed segments: each
@@ -70,6 +73,7 @@ func (l *Lake) Erase(ctx context.Context, e Erasing) (state.Erasing, error) {
 	l.revising.Lock()
 	defer l.revising.Unlock()
 	var done state.Erasing
+	e.days = map[state.DayKey]bool{}
 	m, err := l.cfg.State.Manifest()
 	if err != nil {
 		return done, fmt.Errorf("erase from lake: %w", err)
@@ -115,6 +119,7 @@ func (l *Lake) erase(ctx context.Context, seg *state.Segment, e *Erasing) (n sta
 		n.Hot, n.Events = gone, 0
 	}
 	if e.Dry {
+		l.wouldDrop(e.days, path, seg.SiteID, when, &n)
 		return n, nil
 	}
 	var next *state.Segment
@@ -130,6 +135,24 @@ func (l *Lake) erase(ctx context.Context, seg *state.Segment, e *Erasing) (n sta
 	lost := state.Erased{SiteID: seg.SiteID, Date: seg.Date, Rows: gone, Erasure: e.ID, Counts: n}
 	err = l.do(ctx, func() error { return l.lessen(seg, next, &lost, when) })
 	return lost.Counts, err
+}
+
+// wouldDrop counts the derived files that spoil would drop, once each.
+func (l *Lake) wouldDrop(counted map[state.DayKey]bool, path, site string, gone touched, n *state.Erasing) {
+	s := l.Snapshot()
+	defer s.Release()
+	for _, d := range s.SiteDays(site) {
+		if counted[d.DayKey] || gone.within(d.From-windowBefore, d.To+windowAfter) == 0 && !slices.Contains(d.Segments, path) {
+			continue
+		}
+		counted[d.DayKey] = true
+		if d.File(DerivedVisits) != "" {
+			n.Visits++
+		}
+		if d.File(DerivedRollup) != "" {
+			n.Rollups++
+		}
+	}
 }
 
 // copyWithout writes what stays of a segment to a new durable one that is not

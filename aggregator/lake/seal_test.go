@@ -502,9 +502,14 @@ func TestErasureDropsWhatWasDerived(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := derive(t, s)
-	n, err := l.Erase(t.Context(), Erasing{
-		Span: Span{SiteID: "a", To: 1 << 60}, ID: "e", AskedAt: time.Now().UnixMicro(), Gone: func(w *Who) bool { return w.VisitorID == 1 },
-	})
+	ask := Erasing{
+		Span: Span{SiteID: "a", To: 1 << 60}, ID: "e", AskedAt: time.Now().UnixMicro(), Gone: func(w *Who) bool { return w.VisitorID == 1 }, Dry: true,
+	}
+	if n, err := l.Erase(t.Context(), ask); err != nil || n != (state.Erasing{Events: 1, Rollups: 2}) || dayNow(l, keys[0]) == nil {
+		t.Fatalf("a dry run: %+v %v", n, err)
+	}
+	ask.Dry = false
+	n, err := l.Erase(t.Context(), ask)
 	if err != nil || n != (state.Erasing{Events: 1, Rollups: 2}) {
 		t.Fatalf("%+v %v", n, err)
 	}

@@ -70,12 +70,22 @@ type Erased struct {
 	Counts  Erasing `json:"-"`
 }
 
-// PutErasure adds an entry or replaces the one with the same id.
+// PutErasure adds an entry or replaces the one with the same id. From the first
+// one on, a version that knows no erasures, and would let the rows in again, is
+// refused.
 func (s *State) PutErasure(e Erasure) error {
 	if e.ID == "" || e.SiteID == "" {
 		return errors.New("put erasure: it has no id or no site")
 	}
-	return s.single(func(txn *badger.Txn) error { return putJSON(txn, join(prefixErasure, e.ID), &e) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(); err != nil {
+		return err
+	}
+	next := s.head
+	next.Revision++
+	next.Format = max(next.Format, FormatDays) // the versions that know days know erasures
+	return s.change(next, func(txn *badger.Txn) error { return putJSON(txn, join(prefixErasure, e.ID), &e) })
 }
 
 // Erasures returns every entry, ordered by id.

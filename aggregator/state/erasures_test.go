@@ -8,6 +8,9 @@ import (
 func TestErasuresAreKeptAndCounted(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
+	if s.head.Format != baseFormat {
+		t.Errorf("a new store has format %d", s.head.Format)
+	}
 	first := Erasure{ID: "1", SiteID: "a", From: 1, To: 2, Key: "k", Visitors: []string{"00ff"}, AskedAt: 3, By: "owner", State: ErasureOpen}
 	second := Erasure{ID: "2", SiteID: "b", To: 9, Distinct: "ff", Both: true, State: ErasureOpen}
 	for _, e := range []Erasure{second, first} {
@@ -34,6 +37,9 @@ func TestErasuresAreKeptAndCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = open(t, dir)
+	if s.head.Format != FormatDays { // older versions must not open it
+		t.Errorf("with erasures it has format %d", s.head.Format)
+	}
 	entries, err1 := s.Erasures()
 	erased, err2 := s.Erased()
 	one, err3 := s.Erasing("1")
