@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/eider-analytics/eider/aggregator/behavior"
 )
 
 // Condition is what one event has to be: a step of a funnel, a page that is come
@@ -57,27 +55,30 @@ func (s *Site) parseConditions(field, text string, least, most int) ([]Condition
 	if !utf8.ValidString(text) {
 		return nil, invalid(field, "is not UTF-8")
 	}
+	amount := invalid(field, "must be %d to %d conditions with commas between them, like page:/pricing,event:signup", least, most)
+	var parts []string // of the short form
 	var list []Condition
 	var err error
 	if strings.HasPrefix(strings.TrimSpace(text), "[") {
-		list, err = s.conditionsOfJSON(field, text)
+		list, err = s.conditionsOfJSON(field, text, most)
 	} else if text != "" {
-		for i, part := range splitAt(text, ',') {
-			if i == behavior.MaxConditions {
-				break // refused below
-			}
-			c, err := s.shortCondition(fmt.Sprintf("%s[%d]", field, i), part)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, c)
+		parts = splitAt(text, ',')
+	}
+	if len(parts) > most {
+		return nil, amount
+	}
+	for i, part := range parts {
+		c, err := s.shortCondition(fmt.Sprintf("%s[%d]", field, i), part)
+		if err != nil {
+			return nil, err
 		}
+		list = append(list, c)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(list) < least || len(list) > most {
-		return nil, invalid(field, "must be %d to %d conditions with commas between them, like page:/pricing,event:signup", least, most)
+	if len(list) < least {
+		return nil, amount
 	}
 	comparisons := 0
 	for i := range list {
@@ -121,16 +122,16 @@ func wildcardIn(value string) string {
 }
 
 // conditionsOfJSON reads a list of objects, or of filters as questions have them.
-func (s *Site) conditionsOfJSON(field, text string) ([]Condition, error) {
+func (s *Site) conditionsOfJSON(field, text string, most int) ([]Condition, error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal([]byte(text), &parts); err != nil {
 		return nil, invalid(field, "must be a list of conditions, like [{\"kind\":\"page\",\"op\":\"is\",\"value\":\"/pricing\"}]")
 	}
+	if len(parts) > most {
+		return nil, invalid(field, "must be at most %d conditions", most)
+	}
 	var list []Condition
 	for i, part := range parts {
-		if i == behavior.MaxConditions {
-			return make([]Condition, i+1), nil // refused by whoever asked
-		}
 		c, err := s.conditionOfJSON(fmt.Sprintf("%s[%d]", field, i), part)
 		if err != nil {
 			return nil, err
@@ -211,10 +212,24 @@ func (s *Site) condition(field, text, kind, key, op, value string) (Condition, e
 	}
 	r := filterReader{site: s}
 	f, err := r.filter(field, whole, 1)
+	if err == nil {
+		f.each((*comparison).simplify)
+	}
 	if err == nil && kind == "page" { // custom events have a page, too
 		f = both(f, &Filter{join: not, of: []*Filter{isAction()}})
 	}
 	return Condition{text, f}, err
+}
+
+// simplify takes most wildcards for the beginning of a text that they are: a
+// regular expression costs several times as much, on every row.
+func (c *comparison) simplify() {
+	if c.operator != wildcard || c.folded || len(c.values) != 1 {
+		return
+	}
+	if text, ok := strings.CutSuffix(*c.values[0], "**"); ok && !strings.Contains(text, "*") {
+		c.operator, c.values = prefix, []*string{&text}
+	}
 }
 
 // pageCondition is the condition to see a page.

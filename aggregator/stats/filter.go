@@ -53,6 +53,7 @@ const (
 	atLeast
 	less
 	atMost
+	prefix // a wildcard with nothing but ** at its end: see Condition
 )
 
 // Bounds of filters: each comparison costs time on every row.

@@ -64,6 +64,8 @@ func (c *comparison) one(b *builder, column string, value *string) string {
 		return known("contains(" + column + ", " + arg(*value) + ")")
 	case regex:
 		return known("regexp_matches(" + column + ", " + arg(c.option()+*value) + ")")
+	case prefix:
+		return known("starts_with(" + column + ", " + arg(*value) + ")")
 	case wildcard:
 		return known("regexp_full_match(" + column + ", " + arg(c.option()+wildcardRegex(*value)) + ")")
 	case greater, atLeast, less, atMost:
