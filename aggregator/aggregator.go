@@ -36,6 +36,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/salts"
+	"github.com/eider-analytics/eider/aggregator/sqlbox"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/aggregator/turns"
@@ -57,6 +58,7 @@ type Aggregator struct {
 
 	lock     *ops.Lock
 	store    *Store
+	engine   *stats.Engine
 	lake     *lake.Lake
 	receiver *receive.Receiver
 	duck     *duck.DB
@@ -133,6 +135,10 @@ func (a *Aggregator) open() error {
 	if err != nil {
 		return err
 	}
+	a.engine = stats.NewEngine(a.duck)
+	a.store.sql = sqlbox.New(sqlbox.Config{
+		Engine: a.engine, Snapshot: a.files, Temp: a.cfg.sqlDir(), Memory: a.cfg.SQLMemory, Time: time.Duration(a.cfg.SQLTimeout),
+	})
 	if err := a.openOps(); err != nil {
 		return err
 	}
@@ -253,6 +259,12 @@ func (a *Aggregator) closeServer(ctx context.Context) {
 	}
 }
 
+// files are those of the newest snapshot, which stay until they are let go of.
+func (a *Aggregator) files() ([]lake.File, func()) {
+	snap := a.lake.Snapshot()
+	return snap.Files, snap.Release
+}
+
 // trim is called by the lake after each commit.
 func (a *Aggregator) trim(through uint64) {
 	if err := a.store.spool.Trim(through + 1); err != nil {
@@ -307,7 +319,7 @@ func (a *Aggregator) mount() {
 	operation.Handle("/health/", a.health)
 	operation.Handle("/metrics", ops.MetricsHandler(a.metrics))
 	var h http.Handler = api.New(api.Config{
-		Engine: stats.NewEngine(a.duck), Sites: a.store.sites, Registry: a.store.sites, Keys: a.store.keys,
+		Engine: a.engine, SQL: a.store.sql, Sites: a.store.sites, Registry: a.store.sites, Keys: a.store.keys,
 		Unknown: a.keeper.Unknown, Loopback: a.cfg.loopback(), Books: books{a.receiver, a.store.state},
 		Eraser: a.store.eraser, Snapshot: a.lake.Snapshot, Edges: a.receiver, Ops: operation, Dashboard: dashboard.Handler(), Collect: a.collection(),
 		Hosts: a.cfg.hosts(), QueryTimeout: time.Duration(a.cfg.QueryTimeout), AnswerMemory: a.cfg.AnswerMemory,

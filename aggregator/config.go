@@ -61,6 +61,10 @@ type Config struct {
 	QueryWaiting int `toml:"query_waiting"`
 	// AnswerMemory bounds the answers that are kept, in bytes; 0 = 64 MiB.
 	AnswerMemory int64 `toml:"answer_memory"`
+	// SQLMemory and SQLTimeout bound one statement of people, in bytes and as
+	// "30s"; two run at once. 0 = 256 MiB and 30 s.
+	SQLMemory  int64    `toml:"sql_memory"`
+	SQLTimeout Duration `toml:"sql_timeout"`
 	// SpoolMaxSize and SpoolReserveFree bound the spool, in bytes: beyond them
 	// edges keep their events.
 	SpoolMaxSize     int64 `toml:"spool_max_size"`
@@ -227,6 +231,7 @@ func (c *Config) lakeDir() string        { return filepath.Join(c.Data, "lake") 
 func (c *Config) deadLettersDir() string { return filepath.Join(c.Data, "dead-letters") }
 func (c *Config) erasuresDir() string    { return filepath.Join(c.Data, "erasures") }
 func (c *Config) tempDir() string        { return filepath.Join(c.Data, "tmp") }
+func (c *Config) sqlDir() string         { return filepath.Join(c.tempDir(), "sql") }
 func (c *Config) tokenFile() string      { return filepath.Join(c.Data, "edge_token") }
 func (c *Config) ownerFile() string      { return filepath.Join(c.Data, "owner_token") }
 func (c *Config) saltsFile() string      { return filepath.Join(c.Data, "salts") }

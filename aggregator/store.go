@@ -3,6 +3,7 @@ package aggregator
 import (
 	"context"
 	"errors"
+	"io"
 
 	"go.uber.org/zap"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/spool"
+	"github.com/eider-analytics/eider/aggregator/sqlbox"
 	"github.com/eider-analytics/eider/aggregator/state"
 )
 
@@ -29,6 +31,7 @@ type Store struct {
 	ledger *erasure.Ledger
 	lake   *lake.Lake      // of the running server; nil in a command
 	eraser *erasure.Eraser // likewise
+	sql    *sqlbox.Runner  // likewise
 }
 
 // openStore opens it. The caller owns the data directory.
@@ -86,6 +89,24 @@ func (s *Store) AddKey(_ context.Context, n auth.New) (auth.Issued, error) { ret
 
 // RevokeKey ends a key.
 func (s *Store) RevokeKey(_ context.Context, id string) (state.Key, error) { return s.keys.Revoke(id) }
+
+// SQL runs a statement about a site, by any of its names, and writes the answer.
+func (s *Store) SQL(ctx context.Context, q ops.SQLQuery, w io.Writer) error {
+	if s.sql == nil {
+		return errors.New("no server runs on this data directory: SQL is answered by the running one, so start it with `eider serve`")
+	}
+	site, ok := s.sites.Resolve(q.Site)
+	if !ok {
+		return errors.New("there is no such site: `eider site list` lists them")
+	}
+	answer, err := s.sql.Run(ctx, sqlbox.Request{Site: site, SQL: q.SQL, Limit: q.Limit, Format: sqlbox.Format(q.Format)})
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	_, err = io.Copy(w, answer)
+	return err
+}
 
 // Verify compares the manifest, the files, the spool and the books.
 func (s *Store) Verify(ctx context.Context) (ops.Report, error) {

@@ -21,6 +21,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/sites"
+	"github.com/eider-analytics/eider/aggregator/sqlbox"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
 	"github.com/eider-analytics/eider/shared"
@@ -103,8 +104,14 @@ func start(t *testing.T) *instance {
 	keys.Trust("owner", ownerToken, auth.ScopeAdmin)
 	unknown := []shared.UnknownHost{{Host: "blog.example", Requests: 12, LastSeen: now.UnixMicro()}}
 	teapot := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	engine := stats.NewEngine(db)
+	files := func() ([]lake.File, func()) {
+		snap := l.Snapshot()
+		return snap.Files, snap.Release
+	}
 	config := api.Config{
-		Engine: stats.NewEngine(db), Sites: registry, Registry: registry, Keys: keys,
+		SQL:    sqlbox.New(sqlbox.Config{Engine: engine, Snapshot: files, Temp: filepath.Join(dir, "sql")}),
+		Engine: engine, Sites: registry, Registry: registry, Keys: keys,
 		Unknown: func() []shared.UnknownHost { return unknown }, Loopback: true, Books: ledger{st}, Snapshot: l.Snapshot,
 		Edges: teapot, Ops: teapot, Dashboard: teapot, Hosts: []string{"stats.example.com"},
 		Now: func() time.Time { return now }, Logger: zaptest.NewLogger(t),

@@ -63,6 +63,7 @@ type Config struct {
 	Books     Books
 	Eraser    Eraser
 	Snapshot  func() *lake.Snapshot
+	SQL       SQL          // nil = none is answered
 	Edges     http.Handler // /v1/: brings its own authentication
 	Ops       http.Handler // /health…, /metrics
 	Dashboard http.Handler // everything else
@@ -143,6 +144,7 @@ func New(cfg Config) *Server {
 		own.Handle("/api/stats/"+name, s.handle(s.answer(parse)))
 	}
 	own.Handle("/api/stats/accounting", s.handle(s.accounting))
+	own.Handle("/api/sql", s.methods(map[string]handler{http.MethodPost: s.sql}))
 	own.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
 		return notFound("there is no such endpoint")
 	}))

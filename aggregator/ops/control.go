@@ -19,6 +19,7 @@ type Control interface {
 	KeyControl
 	RelabelControl
 	EraseControl
+	SQLControl
 	Verify(ctx context.Context) (Report, error)
 }
 
@@ -71,6 +72,7 @@ func controlRoutes(c Control, edges http.Handler) http.Handler {
 	})
 	relabelRoute(mux, c)
 	eraseRoutes(mux, c)
+	sqlRoute(mux, c)
 	return mux
 }
 

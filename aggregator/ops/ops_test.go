@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -139,6 +140,45 @@ func (c *control) Erasures(context.Context) ([]state.Erasure, error) {
 
 func (c *control) ForgetErasure(_ context.Context, id string) (state.Erasure, error) {
 	return state.Erasure{ID: id, ForgottenAt: 1}, nil
+}
+
+func (c *control) SQL(_ context.Context, q ops.SQLQuery, w io.Writer) error {
+	switch q.SQL {
+	case "wrong":
+		return errors.New("only SELECT is answered")
+	case "half":
+		_, _ = io.WriteString(w, "a,b\r\n")
+		return errors.New("the disk is full")
+	}
+	_, err := fmt.Fprintf(w, "%s,%s,%d,%s\r\n", q.Site, q.SQL, q.Limit, q.Format)
+	return err
+}
+
+// TestSocketSQL: an answer is bytes; a refusal arrives as words; half of an answer
+// is an error.
+func TestSocketSQL(t *testing.T) {
+	dir := t.TempDir()
+	s, err := ops.ListenSocket(dir, &control{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(context.Background()) }()
+	c, err := ops.Dial(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, q := range []struct{ sql, out, err string }{
+		{"SELECT 1", "demo,SELECT 1,5,csv\r\n", ""},
+		{"wrong", "", "only SELECT is answered"},
+		{"half", "", "the running server"},
+	} {
+		var out strings.Builder
+		err := c.SQL(t.Context(), ops.SQLQuery{Site: "demo", SQL: q.sql, Limit: 5, Format: "csv"}, &out)
+		if (err == nil) != (q.err == "") || err != nil && !strings.Contains(err.Error(), q.err) || q.err == "" && out.String() != q.out {
+			t.Errorf("%s: %q, %v", q.sql, out.String(), err)
+		}
+	}
 }
 
 // TestSocket talks over a socket whose path is longer than an address may be,

@@ -137,32 +137,38 @@ func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
 func (c *Client) Close() { c.http.CloseIdleConnections(); c.release() }
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	res, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+		return fmt.Errorf("read the running server's answer: %w", err)
+	}
+	return nil
+}
+
+// send asks, and returns an answer that is one. The caller closes its body.
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://eider"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the running server: %w", err)
+		return nil, fmt.Errorf("ask the running server: %w", err)
 	}
-	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		var refused shared.ErrorBody
-		if err := json.NewDecoder(res.Body).Decode(&refused); err != nil || refused.Error.Message == "" {
-			return fmt.Errorf("the running server answered %s", res.Status)
-		}
-		return errors.New(refused.Error.Message)
+		defer res.Body.Close()
+		return nil, refusal(res)
 	}
-	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return fmt.Errorf("read the running server's answer: %w", err)
-	}
-	return nil
+	return res, nil
 }

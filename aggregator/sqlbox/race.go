@@ -1,0 +1,5 @@
+//go:build race
+
+package sqlbox
+
+const raceEnabled = true
