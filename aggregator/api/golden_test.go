@@ -258,6 +258,8 @@ func TestGolden(t *testing.T) {
 		"breakdown-filtered":     "/api/stats/breakdown/pages?site_id=example.com&period=7d&filters=browsers%3D%3DChrome%3Bcountries!%3DUS",
 		"realtime":               "/api/stats/realtime?site_id=example.com",
 		"accounting":             "/api/stats/accounting?site_id=example.com&period=7d",
+		"timeseries-metrics":     "/api/stats/timeseries?site_id=example.com&period=7d&metrics=visits,bounce_rate,bytes",
+		"breakdown-metrics":      "/api/stats/breakdown/sources?site_id=example.com&period=7d&metrics=visits,bounce_rate",
 		"error-site":             "/api/stats/main?site_id=nobody.example",
 		"error-site-id":          "/api/stats/main?site_id=../etc",
 		"error-parameter":        "/api/stats/main?site_id=example.com&period=8d",

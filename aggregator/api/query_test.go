@@ -113,3 +113,48 @@ func TestQueryManners(t *testing.T) {
 		t.Errorf("tags %s, %s of the same question, %s of another", a, b, c)
 	}
 }
+
+// TestGoals: goals are added and removed, asked by, and part of what an answer is
+// remembered by.
+func TestGoals(t *testing.T) {
+	i := start(t)
+	i.story(t)
+	const path = "/api/goals?site_id=example.com"
+	const asked = `{"site_id":"example.com","metrics":["visitors","conversion_rate","group_conversion_rate"],"date_range":"7d","dimensions":["event:goal"]}`
+	for _, c := range []struct {
+		what, path, body string
+		want             int
+	}{
+		{"a page", path, `{"name":"Read docs","page":"/docs/**"}`, http.StatusCreated},
+		{"the same again", path, `{"name":"Read docs","page":"/docs/**"}`, http.StatusConflict},
+		{"nothing", path, `{"name":"x"}`, http.StatusBadRequest},
+		{"of no site", "/api/goals?site_id=nobody.example", `{"name":"x","page":"/"}`, http.StatusNotFound},
+		{"another field", path, `{"name":"x","path":"/"}`, http.StatusBadRequest},
+		{"by a token that is not known", path, `{"name":"x","page":"/"}`, http.StatusUnauthorized},
+	} {
+		var header []string
+		if c.want == http.StatusUnauthorized {
+			header = []string{"Authorization", "Bearer nothing"}
+		}
+		if w := i.post(c.path, c.body, header...); w.Code != c.want {
+			t.Errorf("%s: status %d, want %d: %s", c.what, w.Code, c.want, w.Body)
+		}
+	}
+	first := i.post("/api/query", asked)
+	i.post(path, `{"name":"Priced","page":"/pricing"}`)
+	second := i.post("/api/query", asked)
+	golden(t, "goals", i.get(path))
+	golden(t, "query-goals", second)
+	if first.Header().Get("ETag") == second.Header().Get("ETag") {
+		t.Error("another goal, and the same tag")
+	}
+	r := httptest.NewRequest(http.MethodDelete, "http://127.0.0.1:8787"+path+"&name=Priced", nil)
+	w := httptest.NewRecorder()
+	if i.ServeHTTP(w, r); w.Code != http.StatusOK || w.Body.String() != `[{"name":"Read docs","page":"/docs/**"}]` {
+		t.Errorf("removed: status %d: %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	if i.ServeHTTP(w, r); w.Code != http.StatusNotFound {
+		t.Errorf("removed again: status %d: %s", w.Code, w.Body)
+	}
+}

@@ -37,6 +37,8 @@ type Sites interface {
 type Registry interface {
 	Add(domain string, c sites.Change) (state.Site, error)
 	Edit(name string, c sites.Change) (state.Site, error)
+	AddGoal(site string, g state.Goal) (state.Site, error)
+	RemoveGoal(site, name string) (state.Site, error)
 }
 
 // Keys knows who shows a token, and is where keys are made and ended.
@@ -134,10 +136,11 @@ func New(cfg Config) *Server {
 	for _, path := range []string{"/api/erase", "/api/gdpr/erase"} {
 		own.Handle(path, s.methods(map[string]handler{http.MethodDelete: s.erase}))
 	}
-	own.Handle("/api/stats/main", s.handle(s.answer(mainStats)))
-	own.Handle("/api/stats/timeseries", s.handle(s.answer(timeseries)))
-	own.Handle("/api/stats/breakdown/{dimension}", s.handle(s.answer(breakdown)))
+	for name, parse := range reports {
+		own.Handle("/api/stats/"+name, s.handle(s.answer(parse)))
+	}
 	own.Handle("/api/stats/realtime", s.handle(s.answer(realtime)))
+	own.Handle("/api/goals", s.methods(map[string]handler{http.MethodGet: s.goals, http.MethodPost: s.addGoal, http.MethodDelete: s.removeGoal}))
 	own.Handle("/api/query", s.methods(map[string]handler{http.MethodPost: s.query(&ours)}))
 	own.Handle("/api/v2/query", s.plain(methods(map[string]handler{http.MethodPost: s.query(&plausible)})))
 	for name, parse := range behaviour {

@@ -215,5 +215,8 @@ func normalSite(s state.Site) state.Site {
 	if len(s.Links) == 0 {
 		s.Links = nil
 	}
+	if len(s.Goals) == 0 {
+		s.Goals = nil
+	}
 	return s
 }

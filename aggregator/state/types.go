@@ -116,6 +116,17 @@ type Site struct {
 	Privacy        shared.Privacy `json:"privacy,omitzero"`
 	PrivacyChanged int64          `json:"privacy_changed,omitempty"` // µs since 1970; 0 = never
 	Links          []shared.Link  `json:"links,omitempty"`           // short addresses; see shared.SiteConfig
+	Goals          []Goal         `json:"goals,omitempty"`
+}
+
+// Goal is a named condition on a site's events: a page, or a custom event.
+type Goal struct {
+	Name string `json:"name"`
+	// Page is a path, in which * stands for anything without a slash and ** for
+	// anything; Event is a custom event's name. One of them is set.
+	Page  string            `json:"page,omitempty"`
+	Event string            `json:"event,omitempty"`
+	Props map[string]string `json:"props,omitempty"` // all of which the event has
 }
 
 // Key is what is kept of an API key or an edge token: enough to know it again,

@@ -103,8 +103,8 @@ func (e *Engine) ask(ctx context.Context, files []lake.File, q *Query, r Range) 
 				continue
 			}
 			n := places[i][buckets[i]]
-			place := strconv.Itoa(n)
-			row.keys[i], row.Groups[i] = &place, charts[i].buckets[n].date
+			key := place(n)
+			row.keys[i], row.Groups[i] = &key, charts[i].buckets[n].date
 		}
 		q.mark(row.Metrics, p.NoVisitorID, p.HourTimes)
 		results = append(results, row)
@@ -112,6 +112,9 @@ func (e *Engine) ask(ctx context.Context, files []lake.File, q *Query, r Range) 
 	})
 	return results, total, err
 }
+
+// place is the key of a bucket: its place in the range.
+func place(n int) string { return strconv.Itoa(n) }
 
 // label is how an answer calls the value.
 func (g *Group) label(value *string) string {

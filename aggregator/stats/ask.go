@@ -170,7 +170,9 @@ func (a *asker) parted(f facet, relation string, keys []string) string {
 			columns[i] = "NULL::" + g.kind() + " AS g" + strconv.Itoa(i)
 		}
 	}
-	columns = append(columns, fmt.Sprintf("%t AS together", keys == nil && len(a.q.Groups) > 0))
+	together := keys == nil && len(a.q.Groups) > 0
+	// Who could have met a goal makes no row of the answer.
+	columns = append(columns, fmt.Sprintf("%t AS together, %t AS found", together, !together && f != ofPeers))
 	for _, p := range a.parts {
 		kind := "DOUBLE"
 		if p.whole {
@@ -229,6 +231,11 @@ func (a *asker) others(name, rows, columns string) string {
 	if columns != "" {
 		columns = ", " + columns
 	}
+	for _, g := range a.q.Groups {
+		if g.dimension != nil && g.dimension.rows != "" { // the table's own requests
+			rows += " AND " + g.dimension.rows
+		}
+	}
 	b := a.b
 	text := "rows_" + name + " AS (SELECT visitor_id, epoch_us(time) AS t, kind = 'pageview' AS pv" + columns + a.values() +
 		" FROM counted WHERE " + rows + " AND " + window(b, a.rng.From, a.rng.To) + ")"
@@ -277,8 +284,12 @@ func (a *asker) withoutGoals(f facet) string {
 	} else {
 		for i, g := range a.q.Groups {
 			key := " AS g" + strconv.Itoa(i)
-			if g.goals != nil {
-				groups = append(groups, a.b.arg(g.goals[0].Name)+"::VARCHAR"+key)
+			if g.goals != nil { // each of them could have been met
+				var names []string
+				for i := range g.goals {
+					names = append(names, a.b.arg(g.goals[i].Name))
+				}
+				groups = append(groups, "unnest(["+strings.Join(names, ", ")+"]::VARCHAR[])"+key)
 				continue
 			}
 			groups = append(groups, a.group(&a.q.Groups[i], "t")+key)
@@ -290,7 +301,11 @@ func (a *asker) withoutGoals(f facet) string {
 		source = "(SELECT visitor_id, epoch_us(time) AS t, kind = 'pageview' AS pv" + a.values() + " FROM counted WHERE " + people +
 			" AND " + window(a.b, a.rng.From, a.rng.To) + ")"
 	}
-	a.text = append(a.text, name+" AS (SELECT "+columns+" FROM "+source+" WHERE "+a.filter(a.q.Filter.without(), a.ofColumn)+")")
+	only := a.only()
+	if f == ofEveryone {
+		only = ""
+	}
+	a.text = append(a.text, name+" AS (SELECT "+columns+" FROM (SELECT * FROM "+source+only+") WHERE "+a.filter(a.q.Filter.without(), a.ofColumn)+")")
 	return name
 }
 
@@ -309,7 +324,7 @@ func (a *asker) rows() string {
 		source = "(SELECT " + strings.Join(append(slices.Clone(keys), parts...), ", ") + " FROM (SELECT * REPLACE (" + strings.Join(together, ", ") + ") FROM parts) WHERE NOT together"
 	}
 	if len(keys) > 0 {
-		source += " GROUP BY " + strings.Join(keys, ", ")
+		source += " GROUP BY " + strings.Join(keys, ", ") + " HAVING bool_or(found)"
 	}
 	text := " SELECT " + strings.Join(append(append(slices.Clone(keys), finals...), "count(*) OVER () AS every"), ", ") + " FROM " + source + ")"
 	return text + " ORDER BY " + a.order() + " LIMIT " + a.b.arg(a.q.Limit) + " OFFSET " + a.b.arg(a.q.Offset)

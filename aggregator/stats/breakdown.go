@@ -19,6 +19,9 @@ type Row struct {
 // byRows reports whether the table counts rows, and is ordered by them.
 func (d *Dimension) byRows() bool { return d.rows != "" || d.scope == ofAction }
 
+// ByRows reports whether tables of the dimension count rows, as events.
+func (d *Dimension) ByRows() bool { return d.byRows() }
+
 // Breakdown answers with the dimension's values, those with most visitors
 // first, then most pageviews, then in the order of their bytes. Tables that are
 // not about pageviews begin with the values that have most rows.

@@ -96,7 +96,7 @@ func (p *plan) picked(visits bool, rows string) statement {
 	s := p.statement(visits)
 	b := p.b
 	if !visits {
-		s.text = "WITH " + p.doers("counted", (*Dimension).sql, func() string { return rows + " AND " + window(b, s.from, s.to) }) +
+		s.text = "WITH " + p.doers("counted", (*Dimension).sql, func() string { return people + " AND " + window(b, s.from, s.to) }) +
 			"picked AS (SELECT visitor_id, epoch_us(time) AS t, kind = 'pageview' AS pv" + p.amount() + p.values() +
 			" FROM counted WHERE " + rows + " AND " + window(b, s.from, s.to) + " AND " + p.filter(p.q.Filter, (*Dimension).sql) + ")"
 		return s

@@ -55,6 +55,21 @@ type row struct {
 	ViewID        *uint64 `parquet:"view_id"`
 	ParentViewID  *uint64 `parquet:"parent_view_id"`
 	LoadID        *uint64 `parquet:"load_id"`
+
+	Props           map[string]string `parquet:"props,optional"`
+	RevenueAmount   *int64            `parquet:"revenue_amount,optional,decimal(4:18)"`
+	RevenueCurrency *string           `parquet:"revenue_currency"`
+	Status          *int16            `parquet:"status"`
+	BytesSent       *int64            `parquet:"bytes_sent"`
+	TTFBUS          *int64            `parquet:"ttfb_us"`
+	CacheStatus     *string           `parquet:"cache_status"`
+	EngagedMS       *int32            `parquet:"engaged_ms"`
+	ScrollDepth     *int16            `parquet:"scroll_depth"`
+	LCPMS           *float64          `parquet:"lcp_ms"`
+	INPMS           *float64          `parquet:"inp_ms"`
+	CLS             *float64          `parquet:"cls"`
+	FCPMS           *float64          `parquet:"fcp_ms"`
+	NavTTFBMS       *float64          `parquet:"nav_ttfb_ms"`
 }
 
 const site = "example-com"

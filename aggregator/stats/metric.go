@@ -86,7 +86,7 @@ func ofPeople(m *Metric) *Metric {
 }
 
 func share(name, of string, p *part) *Metric {
-	return ofPeople(&Metric{name: name, parts: []*part{partVisitors, p}, sql: of + " / nullif(" + p.name + ", 0)"})
+	return ofPeople(&Metric{name: name, parts: []*part{partVisitors, p}, sql: of + " / nullif(greatest(" + p.name + ", 0), 0)"})
 }
 
 // metrics is the registry. Its expressions are the only source of aggregates in
@@ -99,10 +99,10 @@ var metrics = []*Metric{
 	ofPeople(single("bounce_rate", measure("bounce", ofSessions, "avg(bounced::INTEGER) FILTER (own)"))),
 	ofPeople(single("visit_duration", measure("lasting", ofSessions, "avg(lasted) FILTER (own) / 1e6"))),
 	ofPeople(single("views_per_visit", measure("per_visit", ofSessions, "avg(views) FILTER (own)"))),
-	{
+	ofPeople(&Metric{
 		name: "exit_rate", parts: []*part{partPageviews, count("n_left", ofSessions, "count(*) FILTER (left_here)")},
-		sql: "n_left / nullif(n_pageviews, 0)", needs: pages,
-	},
+		sql: "coalesce(n_left, 0) / nullif(n_pageviews, 0)", needs: pages,
+	}),
 	single("time_on_page", measure("reading_time", ofReading, "sum(engaged) / 1e3 / nullif(count(DISTINCT hash(visitor_id, page)) FILTER (engaged IS NOT NULL), 0)")),
 	single("scroll_depth", measure("scrolling", ofReading, "avg(scrolled)")),
 	share("conversion_rate", "n_visitors", count("n_everyone", ofEveryone, countVisitors)),
