@@ -39,6 +39,7 @@ type Config struct {
 
 // DB is the open DuckDB. Its methods are safe for concurrent use.
 type DB struct {
+	lake  string
 	turns *turns.Turns
 	of    [2]*sql.DB // by class
 }
@@ -63,7 +64,7 @@ func Open(cfg Config) (*DB, error) {
 	}
 	cfg.Lake, cfg.Temp = lake, temp
 	cfg.setDefaults()
-	d := &DB{turns: cfg.Turns}
+	d := &DB{lake: lake, turns: cfg.Turns}
 	for class := range d.of {
 		if d.of[class], err = openClass(cfg, turns.Class(class)); err != nil {
 			return nil, errors.Join(err, d.Close())
@@ -160,7 +161,11 @@ const FirstArg = 2
 // It waits for its turn, which is that of whoever [turns.With] says: errors are
 // those of [turns.Turns.Enter], too. scan must not query.
 func (d *DB) Query(ctx context.Context, files []string, query string, args []any, scan func(func(...any) error) error) error {
-	text, all := withFiles(files, query, args)
+	return d.QueryOf(ctx, files, nil, query, args, scan)
+}
+
+// query runs a whole text with all of its arguments.
+func (d *DB) query(ctx context.Context, text string, all []any, scan func(func(...any) error) error) error {
 	turn, err := d.turns.Enter(ctx)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
@@ -179,17 +184,6 @@ func (d *DB) Query(ctx context.Context, files []string, query string, args []any
 		}
 		return queryError(ctx, errors.Join(rows.Err(), ctx.Err()))
 	})
-}
-
-// withFiles is the whole text of a query of the files, with all of its arguments.
-func withFiles(files []string, query string, args []any) (text string, all []any) {
-	all = make([]any, 0, 1+len(args))
-	if len(files) > 0 {
-		text, all = withEvents(eventsOfFiles, query), append(all, files)
-	} else {
-		text, all = withEvents(eventsOfNothing, query), append(all, "")
-	}
-	return text, append(all, args...)
 }
 
 // queryError says that the context ended where DuckDB only says that it was

@@ -74,13 +74,13 @@ func TestQuery(t *testing.T) {
 func TestTypedWhenEmpty(t *testing.T) {
 	db, _, _ := open(t)
 	for _, c := range columns {
-		err := db.Query(t.Context(), nil, "SELECT typeof(any_value("+c.name+")) FROM events", nil, func(scan func(...any) error) error {
+		err := db.Query(t.Context(), nil, "SELECT typeof(any_value("+c.Name+")) FROM events", nil, func(scan func(...any) error) error {
 			var kind string
 			if err := scan(&kind); err != nil {
 				return err
 			}
-			if want := strings.ReplaceAll(c.kind, "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"); kind != want {
-				t.Errorf("%s is %s, want %s", c.name, kind, want)
+			if want := strings.ReplaceAll(c.Kind, "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"); kind != want {
+				t.Errorf("%s is %s, want %s", c.Name, kind, want)
 			}
 			return nil
 		})

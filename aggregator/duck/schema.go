@@ -2,12 +2,9 @@ package duck
 
 import "strings"
 
-// column is one column of the events' Parquet files as DuckDB reads it.
-type column struct{ name, kind string }
-
 // columns lists what a query finds in the relation `events`, also where there
 // is no file to take it from.
-var columns = []column{
+var columns = []Column{
 	{"site_id", "VARCHAR"},
 	{"edge", "VARCHAR"},
 	{"epoch", "UBIGINT"},
@@ -78,32 +75,36 @@ var columns = []column{
 }
 
 // The relation `events` is inlined into the query, so that a query reads only
-// the columns that it names.
-const eventsOfFiles = "events AS NOT MATERIALIZED (SELECT * FROM read_parquet($1, hive_partitioning = false))"
+// the columns that it names. What sealed segments have beside these is left out:
+// files of both kinds are one relation, in any order.
+const eventsOfFiles = "events AS NOT MATERIALIZED (SELECT COLUMNS(lambda c: NOT starts_with(c, '" + SealedPrefix + "'))" +
+	" FROM read_parquet($1, hive_partitioning = false))"
 
 // eventsOfNothing is `events` without rows: a site that has none yet.
-var eventsOfNothing = func() string {
+var eventsOfNothing = "events AS NOT MATERIALIZED (" + nothing(columns) + " WHERE $1 IS NULL)" // $1 is empty, not null
+
+// nothing begins a SELECT of these columns from nothing.
+func nothing(columns []Column) string {
 	var b strings.Builder
-	b.WriteString("events AS NOT MATERIALIZED (SELECT ")
+	b.WriteString("SELECT ")
 	for i, c := range columns {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString("CAST(NULL AS " + c.kind + ") AS " + c.name)
+		b.WriteString("CAST(NULL AS " + c.Kind + ") AS " + c.Name)
 	}
-	b.WriteString(" WHERE $1 IS NULL)") // $1 is empty, not null
 	return b.String()
-}()
+}
 
-// withEvents puts the relation `events` before a SELECT, which may begin with
-// a WITH, or a WITH RECURSIVE, of its own.
-func withEvents(events, query string) string {
+// withRelations puts definitions of relations before a SELECT, which may begin
+// with a WITH, or a WITH RECURSIVE, of its own.
+func withRelations(definitions, query string) string {
 	query = strings.TrimSpace(query)
 	if rest, ok := strings.CutPrefix(query, "WITH RECURSIVE "); ok {
-		return "WITH RECURSIVE " + events + ", " + rest
+		return "WITH RECURSIVE " + definitions + ", " + rest
 	}
 	if rest, ok := strings.CutPrefix(query, "WITH "); ok {
-		return "WITH " + events + ", " + rest
+		return "WITH " + definitions + ", " + rest
 	}
-	return "WITH " + events + " " + query
+	return "WITH " + definitions + " " + query
 }

@@ -22,7 +22,7 @@ import (
 // holds the whole result in memory, beside its memory limit: whoever asks bounds
 // the rows.
 func (d *DB) Stream(ctx context.Context, files []string, query string, args []any, each func(columns [][]uint64) error) error {
-	text, all := withFiles(files, query, args)
+	text, all := define(files, nil, query, args)
 	turn, err := d.turns.Enter(ctx)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
