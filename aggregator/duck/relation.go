@@ -16,6 +16,9 @@ type Relation struct {
 	// Columns are what it has without a file, so that a query over nothing binds
 	// as one over files does.
 	Columns []Column
+	// Union lets files have different columns, at the cost of reading the footer of
+	// each: what a file lacks is null.
+	Union bool
 }
 
 // SealedPrefix begins the names of the columns that sealed segments have beside
@@ -41,9 +44,16 @@ func define(files []string, more []Relation, query string, args []any) (text str
 			continue
 		}
 		all = append(all, r.Files)
-		definitions += ", " + r.Name + " AS NOT MATERIALIZED (SELECT * FROM read_parquet($" + strconv.Itoa(len(all)) + ", hive_partitioning = false))"
+		definitions += ", " + r.Name + " AS NOT MATERIALIZED (SELECT * FROM read_parquet($" + strconv.Itoa(len(all)) + ", hive_partitioning = false" + union(r.Union) + "))"
 	}
 	return withRelations(definitions, query), all
+}
+
+func union(on bool) string {
+	if on {
+		return ", union_by_name = true"
+	}
+	return ""
 }
 
 // QueryOf is [DB.Query] with further relations beside `events`. The numbers of

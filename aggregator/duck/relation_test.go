@@ -30,8 +30,8 @@ func TestRelations(t *testing.T) {
 	}
 	relations := func(sealedFiles, visitFiles []string) []Relation {
 		return []Relation{
-			{"sealed", sealedFiles, []Column{{"pathname", "VARCHAR"}, {"sealed_class", "VARCHAR"}}},
-			{"visits_files", visitFiles, []Column{{"views", "INTEGER"}}},
+			{Name: "sealed", Files: sealedFiles, Columns: []Column{{"pathname", "VARCHAR"}, {"sealed_class", "VARCHAR"}}},
+			{Name: "visits_files", Files: visitFiles, Columns: []Column{{"views", "INTEGER"}}},
 		}
 	}
 	both := relations([]string{sealed}, []string{visits})
@@ -47,6 +47,7 @@ func TestRelations(t *testing.T) {
 		{"a WITH of its own", "WITH x AS (SELECT * FROM visits_files WHERE views > $2) SELECT count(*) FROM x", nil, both, []any{3}, 1},
 		{"nothing has columns, too", "SELECT count(sealed_class) + count(pathname) + (SELECT count(views) FROM visits_files) + $2 FROM sealed", []string{file}, relations(nil, nil), []any{int64(9)}, 9},
 		{"one of them has files", "SELECT sum(views) FROM visits_files ANTI JOIN sealed ON sealed_class IS NULL", nil, relations(nil, []string{visits}), nil, 7},
+		{"what a file lacks is null", "SELECT count(*) * 10 + count(sealed_class) FROM mixed", nil, []Relation{{Name: "mixed", Files: []string{file, sealed}, Union: true}}, nil, 31},
 		{"events are files of both kinds", "SELECT count(*) FROM (SELECT * FROM events)", []string{file, sealed}, nil, nil, 3},
 		{"in any order", "SELECT count(*) FROM (SELECT * FROM events)", []string{sealed, file}, nil, nil, 3},
 		{"and never have what sealing adds", "SELECT count(*) FROM (SELECT *, 'own' AS sealed_class FROM events) WHERE sealed_class = 'own'", []string{sealed, file}, nil, nil, 3},
