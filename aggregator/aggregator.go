@@ -36,6 +36,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/salts"
+	"github.com/eider-analytics/eider/aggregator/seal"
 	"github.com/eider-analytics/eider/aggregator/sqlbox"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/aggregator/stats"
@@ -139,6 +140,7 @@ func (a *Aggregator) open() error {
 	a.store.sql = sqlbox.New(sqlbox.Config{
 		Engine: a.engine, Snapshot: a.files, Temp: a.cfg.sqlDir(), Memory: a.cfg.SQLMemory, Time: time.Duration(a.cfg.SQLTimeout),
 	})
+	a.store.sealer = newSealer(&a.cfg, a.lake, a.duck, seal.Config{Logger: a.log.Named("seal")})
 	if err := a.openOps(); err != nil {
 		return err
 	}
@@ -164,8 +166,10 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	sweeping, stopSweeping := context.WithCancel(ctx)
 	defer stopSweeping()
 	go a.sweepImport(sweeping)
+	stopSealing := func() {}
 	err := a.receiver.Recover(ctx)
 	if err == nil {
+		stopSealing = a.startSealing(ctx)
 		erasing, endErasing := context.WithCancel(ctx)
 		erased := make(chan struct{})
 		go func() { defer close(erased); a.store.eraser.Run(erasing) }()
@@ -182,9 +186,22 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	} else if ctx.Err() != nil {
 		err = nil // asked to stop while it started
 	}
+	stopSealing()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
 	defer cancel()
 	return errors.Join(err, a.close(closing))
+}
+
+// startSealing seals days as they are due, if it is to, until ctx ends or stop is
+// called, which waits for a day that is being sealed to be given up.
+func (a *Aggregator) startSealing(ctx context.Context) (stop func()) {
+	if !a.cfg.Seal {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); a.store.sealer.Run(ctx) }()
+	return func() { cancel(); <-done }
 }
 
 // sweepImport removes the salts of an import that nobody goes on with: the
@@ -291,7 +308,7 @@ func (a *Aggregator) openReceiver() error {
 
 func (a *Aggregator) openOps() error {
 	sources := ops.Sources{
-		Lake: a.lake.Stats, Spool: a.store.spool.Stats, Edges: a.receiver.Edges, Pending: a.receiver.PendingEvents,
+		Lake: a.lake.Stats, Seal: a.store.sealer.Stats, Spool: a.store.spool.Stats, Edges: a.receiver.Edges, Pending: a.receiver.PendingEvents,
 		Sites: func() int { return len(a.store.sites.List()) }, DeadLetters: a.cfg.deadLettersDir(), Version: a.version,
 	}
 	a.health = ops.NewHealth(sources)

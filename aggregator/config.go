@@ -65,6 +65,11 @@ type Config struct {
 	// "30s"; two run at once. 0 = 256 MiB and 30 s.
 	SQLMemory  int64    `toml:"sql_memory"`
 	SQLTimeout Duration `toml:"sql_timeout"`
+	// Seal closes days by itself: sorts their events, and derives visits and
+	// rollups. SealDuty is the part of the time that it may take, in percent; 0 =
+	// 25.
+	Seal     bool `toml:"seal"`
+	SealDuty int  `toml:"seal_duty"`
 	// SpoolMaxSize and SpoolReserveFree bound the spool, in bytes: beyond them
 	// edges keep their events.
 	SpoolMaxSize     int64 `toml:"spool_max_size"`
@@ -94,7 +99,7 @@ const (
 // A file that was named must exist; without a name, eider.toml in the current
 // directory is read if it is there. A key that is not known is an error.
 func LoadConfig(path string, env func(string) (string, bool)) (Config, error) {
-	c := Config{Data: DefaultData, Listen: DefaultListen}
+	c := Config{Data: DefaultData, Listen: DefaultListen, Seal: true}
 	named := path != ""
 	if !named {
 		path = "eider.toml"
@@ -191,6 +196,9 @@ func (c *Config) Check() error {
 	}
 	if _, err := beacon.ParseProxies(c.TrustedProxies); err != nil {
 		return err
+	}
+	if c.SealDuty < 0 || c.SealDuty > 100 {
+		return errors.New("seal_duty: must be a number of percent, 1 to 100")
 	}
 	if !loopback(host) && !c.Insecure {
 		return fmt.Errorf("listen: %s can be reached from the network, and there are no accounts yet: whoever reaches it "+

@@ -11,6 +11,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/erasure"
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/ops"
+	"github.com/eider-analytics/eider/aggregator/seal"
 	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/spool"
 	"github.com/eider-analytics/eider/aggregator/sqlbox"
@@ -32,6 +33,7 @@ type Store struct {
 	lake   *lake.Lake      // of the running server; nil in a command
 	eraser *erasure.Eraser // likewise
 	sql    *sqlbox.Runner  // likewise
+	sealer *seal.Sealer    // likewise
 }
 
 // openStore opens it. The caller owns the data directory.

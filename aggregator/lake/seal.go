@@ -78,7 +78,7 @@ func (l *Lake) BeginSeal(ctx context.Context, k state.DayKey) (*Sealing, error) 
 }
 
 func (l *Lake) beginSeal(ctx context.Context, k state.DayKey) (*Sealing, error) {
-	from, to, err := bounds(k)
+	from, to, err := DayBounds(k)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +109,8 @@ func (l *Lake) beginSeal(ctx context.Context, k state.DayKey) (*Sealing, error) 
 	return s, nil
 }
 
-// bounds are a day's beginning and end.
-func bounds(k state.DayKey) (from, to int64, err error) {
+// DayBounds are the beginning and the end of a day, µs since 1970, the end excluded.
+func DayBounds(k state.DayKey) (from, to int64, err error) {
 	date, err := time.Parse(time.DateOnly, k.Date)
 	if err != nil {
 		return 0, 0, fmt.Errorf("date: %w", err)

@@ -18,6 +18,7 @@ type Control interface {
 	SiteControl
 	KeyControl
 	RelabelControl
+	SealControl
 	EraseControl
 	SQLControl
 	Verify(ctx context.Context) (Report, error)
@@ -71,6 +72,7 @@ func controlRoutes(c Control, edges http.Handler) http.Handler {
 		reply(w, report, err)
 	})
 	relabelRoute(mux, c)
+	sealRoute(mux, c)
 	eraseRoutes(mux, c)
 	sqlRoute(mux, c)
 	return mux

@@ -10,6 +10,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/receive"
+	"github.com/eider-analytics/eider/aggregator/seal"
 	"github.com/eider-analytics/eider/aggregator/spool"
 	"github.com/eider-analytics/eider/shared"
 )
@@ -17,6 +18,7 @@ import (
 // Sources are where health and metrics come from.
 type Sources struct {
 	Lake        func() lake.Stats
+	Seal        func() seal.Stats // nil = nothing is
 	Spool       func() spool.Stats
 	Edges       func() []receive.EdgeHealth
 	Pending     func() int64 // events between spool and lake
@@ -78,6 +80,7 @@ type Detailed struct {
 	PendingEvents int64        `json:"pending_events"` // between spool and lake
 	Spool         SpoolState   `json:"spool"`
 	Lake          LakeState    `json:"lake"`
+	Seal          *SealState   `json:"seal"`
 	DeadLetters   LettersState `json:"dead_letters"`
 }
 
@@ -143,6 +146,10 @@ func (h *Health) Detailed() Detailed {
 	d.Lake = lakeState(s.Lake())
 	if d.Lake.DegradedSince != nil {
 		d.Problems = append(d.Problems, "the lake can't be written, events wait in the spool")
+	}
+	d.Seal = sealState(s.Seal)
+	if d.Seal != nil && d.Seal.Error != "" {
+		d.Problems = append(d.Problems, "a day can't be sealed: it is answered from its events, slower")
 	}
 	for _, e := range s.Edges() {
 		d.Edges = append(d.Edges, edgeState(&e))

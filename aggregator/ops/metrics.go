@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/eider-analytics/eider/aggregator/seal"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -51,12 +52,38 @@ func RegisterMetrics(r prometheus.Registerer, s Sources) error {
 		}, func() float64 { return 1 }),
 		edgeCollector{s},
 	}
+	if s.Seal != nil {
+		list = append(list, sealCollector{s.Seal})
+	}
 	for _, c := range list {
 		if err := r.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
 	return nil
+}
+
+// sealCollector reports the sealed days of one moment.
+type sealCollector struct{ source func() seal.Stats }
+
+var (
+	sealDays = prometheus.NewDesc("eider_seal_days",
+		"Days by state: sealed, late (of these, with rows that came later), due (to be sealed now), failed (could not be sealed when it was tried last).", []string{"state"}, nil)
+	sealTotal = prometheus.NewDesc("eider_seal_days_sealed_total", "Days that were sealed, since the start.", nil, nil)
+)
+
+func (c sealCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- sealDays
+	ch <- sealTotal
+}
+
+func (c sealCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.source()
+	ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, float64(s.Sealed), "sealed")
+	ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, float64(s.Late), "late")
+	ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, float64(s.Due), "due")
+	ch <- prometheus.MustNewConstMetric(sealTotal, prometheus.CounterValue, float64(s.Done))
+	ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, float64(s.Failed), "failed")
 }
 
 func seconds(t time.Time) float64 {

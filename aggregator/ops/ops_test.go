@@ -21,6 +21,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/ops"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/aggregator/relabel"
+	"github.com/eider-analytics/eider/aggregator/seal"
 	"github.com/eider-analytics/eider/aggregator/sites"
 	"github.com/eider-analytics/eider/aggregator/spool"
 	"github.com/eider-analytics/eider/aggregator/state"
@@ -125,6 +126,13 @@ func (c *control) Relabel(_ context.Context, o relabel.Options) (relabel.Report,
 		return relabel.Report{}, err
 	}
 	return relabel.Report{Rows: 7, Changed: 3, DryRun: o.DryRun}, nil
+}
+
+func (c *control) Seal(_ context.Context, sel seal.Selection) (seal.Report, error) {
+	if sel.From > sel.To {
+		return seal.Report{}, errors.New("it ends before it begins")
+	}
+	return seal.Report{Days: 5, Sealed: 4, Failed: []string{sel.Site}}, nil
 }
 
 func (c *control) Erase(_ context.Context, r erasure.Request) (erasure.Report, error) {
@@ -246,6 +254,12 @@ func TestSocket(t *testing.T) {
 	}
 	if r, err := c.Relabel(ctx, relabel.Options{DryRun: true}); err != nil || r.Rows != 7 || r.Changed != 3 || !r.DryRun {
 		t.Errorf("relabelled %+v, %v", r, err)
+	}
+	if r, err := c.Seal(ctx, seal.Selection{Site: "a", From: "1", To: "2"}); err != nil || r.Days != 5 || r.Sealed != 4 || r.Failed[0] != "a" {
+		t.Errorf("sealed %+v, %v", r, err)
+	}
+	if _, err := c.Seal(ctx, seal.Selection{From: "1"}); err == nil || err.Error() != "it ends before it begins" {
+		t.Errorf("the refusal arrives as %v", err)
 	}
 	if _, err := c.Relabel(ctx, relabel.Options{From: "yesterday"}); err == nil || !strings.Contains(err.Error(), "is no day") {
 		t.Errorf("the refusal arrives as %v", err)

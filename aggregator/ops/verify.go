@@ -30,8 +30,13 @@ type Report struct {
 	Bytes    int64        `json:"bytes"`
 	Spooled  uint64       `json:"spooled_events"` // durable, not yet in segments
 	Erased   int64        `json:"erased"`         // accepted and committed, in no segment any more
+	Days     int          `json:"days"`           // that are sealed
+	LateDays int          `json:"late_days"`      // of them, with rows that came later
+	Derived  int          `json:"derived"`        // files that were derived from them
 	Edges    []EdgeReport `json:"edges"`
 	Problems []string     `json:"problems"`
+
+	missing int // files that are not there
 }
 
 // EdgeReport is one edge's books: what it captured, and what became of it.
@@ -58,6 +63,20 @@ const verifyTries = 10
 // books of every edge. An error means that it could not; what it finds wrong
 // is in the report.
 func Verify(ctx context.Context, s Stores) (Report, error) {
+	for try := 0; ; try++ {
+		r, version, err := verify(ctx, s)
+		if err != nil || r.missing == 0 || try == verifyTries {
+			return r, err
+		}
+		// A running server replaces files: what is missing may just have been.
+		if m, err := s.State.Manifest(); err != nil || m.Version == version {
+			return r, err
+		}
+	}
+}
+
+// verify does it once, and returns the version of the manifest that it read.
+func verify(ctx context.Context, s Stores) (Report, uint64, error) {
 	var manifest state.Manifest
 	var marks []state.Mark
 	var edges []state.Edge
@@ -65,19 +84,19 @@ func Verify(ctx context.Context, s Stores) (Report, error) {
 	for try := 0; ; try++ {
 		before, err := s.State.Manifest()
 		if err != nil {
-			return Report{}, err
+			return Report{}, 0, err
 		}
 		if marks, err = s.State.Marks(); err != nil {
-			return Report{}, err
+			return Report{}, 0, err
 		}
 		if edges, err = s.State.Edges(); err != nil {
-			return Report{}, err
+			return Report{}, 0, err
 		}
 		if erased, err = s.State.Erased(); err != nil {
-			return Report{}, err
+			return Report{}, 0, err
 		}
 		if manifest, err = s.State.Manifest(); err != nil {
-			return Report{}, err
+			return Report{}, 0, err
 		}
 		if before.Version == manifest.Version || try == verifyTries {
 			break
@@ -86,10 +105,11 @@ func Verify(ctx context.Context, s Stores) (Report, error) {
 	r := Report{Edges: []EdgeReport{}, Problems: []string{}}
 	for i := range manifest.Segments {
 		if err := ctx.Err(); err != nil {
-			return Report{}, err
+			return Report{}, 0, err
 		}
 		r.segment(s.LakeDir, &manifest.Segments[i])
 	}
+	r.days(s.LakeDir, &manifest)
 	books := newBooks(marks, edges)
 	for _, e := range erased {
 		r.Erased += e.Rows
@@ -98,10 +118,10 @@ func Verify(ctx context.Context, s Stores) (Report, error) {
 		r.problem("the segments hold %d events and %d were erased, but %d were accepted and committed", r.Rows, r.Erased, books.accepted)
 	}
 	if err := r.spool(s.Spool, manifest.SpoolThrough, books); err != nil {
-		return Report{}, err
+		return Report{}, 0, err
 	}
 	r.close(books)
-	return r, nil
+	return r, manifest.Version, nil
 }
 
 // segment compares one file with what the manifest says about it.
@@ -110,6 +130,7 @@ func (r *Report) segment(dir string, seg *state.Segment) {
 	path := filepath.Join(dir, filepath.FromSlash(seg.Path))
 	f, err := os.Open(path)
 	if err != nil {
+		r.missing++
 		r.problem("segment %s: %v", seg.ID, err)
 		return
 	}

@@ -34,11 +34,3 @@ func (s *Sealer) Derive(ctx context.Context, day *lake.Sealing) (lake.Sealed, er
 	}
 	return lake.Sealed{Segments: []string{segment}, Rules: SealRules}, nil
 }
-
-func paths(files []lake.File) []string {
-	list := make([]string, len(files))
-	for i := range files {
-		list[i] = files[i].Path
-	}
-	return list
-}

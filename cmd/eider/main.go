@@ -25,7 +25,7 @@ func rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.config, "config", "", "configuration file (default: eider.toml if there is one)")
 	flags.StringVar(&o.data, "data", "", fmt.Sprintf("data directory (default %q)", aggregator.DefaultData))
-	root.AddCommand(serveCommand(o), collectorCommand(), siteCommand(o), keyCommand(o), verifyCommand(o), relabelCommand(o), sqlCommand(o), sqlChildCommand(), eraseCommand(o), importCommand(o), replayCommand(), benchCommand(o), versionCommand())
+	root.AddCommand(serveCommand(o), collectorCommand(), siteCommand(o), keyCommand(o), verifyCommand(o), relabelCommand(o), sealCommand(o), sqlCommand(o), sqlChildCommand(), eraseCommand(o), importCommand(o), replayCommand(), benchCommand(o), versionCommand())
 	return root
 }
 
