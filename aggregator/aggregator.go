@@ -12,6 +12,7 @@
 //	   │                 │ snapshot: a list of files
 //	   ▼                 ▼
 //	  api <── stats <── duck        ops: health, metrics, DATA/eider.sock
+//	            └── seal: days that are over, back into the lake
 //	   │
 //	   └─ dashboard
 package aggregator

@@ -42,6 +42,7 @@ query_timeout = "5s"
 	got, err := LoadConfig(file, environment(
 		"EIDER_LISTEN", "[::1]:9001", "EIDER_HOSTS", "a.example, b.example", "EIDER_QUERY_TIMEOUT", "1m", "EIDER_INSECURE", "true",
 		"EIDER_QUERY_THREADS", "2", "EIDER_SPOOL_MAX_SIZE", "12345", "EIDER_DATA", "",
+		"EIDER_SEAL_DUTY", "10",
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +50,7 @@ query_timeout = "5s"
 	want := Config{
 		Data: "/var/lib/eider", Listen: "[::1]:9001", Insecure: true, Hosts: []string{"a.example", "b.example"},
 		EdgeToken: "from-the-file", QueryMemory: 1000, QueryThreads: 2, QueryTimeout: Duration(time.Minute), SpoolMaxSize: 12345,
+		Seal: true, SealDuty: 10,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -19,7 +19,8 @@ func verifyCommand(o *options) *cobra.Command {
 		Short: "Compare the manifest with the files, read the spool, close every edge's books",
 		Long: `Compares what the manifest says with the files that are there, reads every
 record of the spool that is not yet in a segment, and checks for each edge that
-captured = stored + queued + dropped + rejected + lost.
+captured = stored + queued + dropped + rejected + lost. Files that were derived
+from sealed days are compared with the manifest, too.
 
 It changes nothing. The exit code is 1 if anything is wrong.`,
 		Args: cobra.NoArgs,
@@ -73,6 +74,9 @@ func printReport(w io.Writer, r *ops.Report) {
 	fmt.Fprintf(w, "spool     %d events that are not in a segment yet\n", r.Spooled)
 	if r.Erased > 0 {
 		fmt.Fprintf(w, "erased    %d events that were accepted: stored = events in segments + erased\n", r.Erased)
+	}
+	if r.Days > 0 {
+		fmt.Fprintf(w, "sealed    %d days, %d of them late, with %d derived files\n", r.Days, r.LateDays, r.Derived)
 	}
 	for _, e := range r.Edges {
 		fmt.Fprintf(w, "edge      %s %s: captured %d = stored %d + queued %d + dropped %d + rejected %d + lost %d\n",
