@@ -134,8 +134,8 @@ func (e *Engine) AskFlow(ctx context.Context, files []lake.File, q *FlowQuery) (
 	var nodes []behavior.Node
 	err := e.trails(ctx, files, q.SiteID, q.compile, func(trail [][]uint64) error {
 		nodes = nodes[:0]
-		for i, met := range trail[1] {
-			nodes = append(nodes, behavior.Node{Value: uint32(i), Mask: uint32(met), Base: met == 1})
+		for _, k := range trail[0] {
+			nodes = append(nodes, behavior.Node{Mask: uint32(k & 1), Base: k&1 == 1})
 		}
 		if at := q.next.At(nodes); at >= 0 {
 			way = way[:0]
@@ -147,7 +147,7 @@ func (e *Engine) AskFlow(ctx context.Context, files []lake.File, q *FlowQuery) (
 				if beside < 0 || beside >= len(nodes) {
 					break
 				}
-				way = append(way, trail[2][beside])
+				way = append(way, trail[1][beside])
 			}
 			t.add(way, q.depth)
 		}
@@ -179,14 +179,14 @@ func (e *Engine) AskFlow(ctx context.Context, files []lake.File, q *FlowQuery) (
 	return rows, caveats, nil
 }
 
-// compile is the SQL of all page views, in the order of time and of their
-// sequence: the page that was asked about may have any beside it.
+// compile is the SQL of all page views of those who saw the page, in the order of
+// time and of their sequence; whether it is the page is the last bit of that.
 func (q *FlowQuery) compile(b *builder, whose string) statement {
 	p := newPlan(&q.Query, q.Range, b, inOrder, pages)
 	mask := newMarks(q.Range, []Condition{q.page}).mask(p)
 	s := p.picked(false, people)
-	s.text += " SELECT visitor_id AS v, " + p.column(inOrder) + " AS k, " + mask + " AS met, hash(" + p.column(pages) + ") AS page" +
-		" FROM picked WHERE pv AND " + whose + " ORDER BY v, k, page"
+	s.text += " SELECT visitor_id AS v, " + p.column(inOrder) + " * 2 + " + mask + " AS k, hash(" + p.column(pages) + ") AS page" +
+		" FROM picked WHERE pv AND " + whose + " AND visitor_id IN (SELECT visitor_id FROM picked WHERE pv AND " + mask + " = 1) ORDER BY v, k"
 	s.args = b.args
 	return s
 }

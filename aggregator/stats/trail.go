@@ -17,10 +17,10 @@ import (
 // behaviour, brought to Go as columns of 64-bit integers. The first is the
 // visitor, by whom and by what follows DuckDB has ordered them.
 
-// trailRows is about how many rows are brought at a time. DuckDB holds them all:
-// 24 bytes each. Of more, visitors are divided by their ids, which are hashes.
-// A variable for tests.
-var trailRows int64 = 6_000_000
+// trailRows is about how many rows are brought at a time. DuckDB orders them in
+// its memory, and holds them all: 24 bytes each. Of more, visitors are divided by
+// their ids, which are hashes. A variable for tests.
+var trailRows int64 = 2_500_000
 
 // trails calls each with the columns behind the visitor's of one visitor after
 // another, valid during the call. compile writes the statement about the visitors
