@@ -234,6 +234,10 @@ func (s *Spool) Replay(from uint64, fn func(pos uint64, r Record) error) (damage
 		var hole *queue.HoleError
 		if errors.As(err, &hole) {
 			last := min(hole.Last, end-1)
+			if pos < s.log.Oldest() { // it was there when this began: trimmed meanwhile
+				pos = last + 1
+				continue
+			}
 			damaged += last - pos + 1
 			s.logger.Error("spool has a damaged place", zap.Uint64("first", pos), zap.Uint64("last", last), zap.Error(err))
 			pos = last + 1

@@ -272,6 +272,32 @@ func TestAPurgeLeavesNoTail(t *testing.T) {
 	}
 }
 
+// What is trimmed while the spool is read is no damage.
+func TestReplayBesideAPurge(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer closeSpool(t, s)
+	for range 4 {
+		if _, _, err := s.AppendSync(context.Background(), record(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := s.Cut()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.AppendSync(context.Background(), record(1)); err != nil {
+		t.Fatal(err)
+	}
+	var seen []uint64
+	damaged, err := s.Replay(0, func(pos uint64, _ Record) error {
+		seen = append(seen, pos)
+		return s.Purge(t.Context(), next)
+	})
+	if err != nil || damaged != 0 || len(seen) != 2 || seen[0] != 1 || seen[1] != 5 {
+		t.Errorf("read %d, %d damaged, %v", seen, damaged, err)
+	}
+}
+
 // faulty is a log that fails on demand: the far end of a disk.
 type faulty struct {
 	*queue.Log
