@@ -169,7 +169,7 @@ func (l *Ledger) Empty() bool { return len(l.rules.Load().sites) == 0 }
 func (l *Ledger) List() []state.Erasure {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.entries)
+	return append([]state.Erasure{}, l.entries...) // none is a list, too
 }
 
 // lastingKey is the key, which is made when it is first needed.

@@ -98,7 +98,7 @@ func printErased(w io.Writer, r *erasure.Report) {
 	fmt.Fprintf(w, "%d events %s, %d of them not in a segment yet; %d set aside; %d dead letters; %d copies in the spool\n",
 		r.Events+r.Hot, verb, r.Hot, r.SetAside, r.DeadLetters, r.Spool)
 	if r.Visits+r.Rollups > 0 {
-		fmt.Fprintf(w, "derived files of %d days of visits and %d of rollups are made anew\n", r.Visits, r.Rollups)
+		fmt.Fprintf(w, "derived   visits of %d days and rollups of %d days, which are made anew\n", r.Visits, r.Rollups)
 	}
 	switch {
 	case r.DryRun:
