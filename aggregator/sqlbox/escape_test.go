@@ -263,6 +263,9 @@ func TestWithoutTheCheck(t *testing.T) {
 	}
 }
 
+// endless takes hours, and hardly any memory.
+const endless = "SELECT count(*) FROM range(100000) a, range(100000) b, range(100) c WHERE (a.range * b.range + c.range) % 7 = 3"
+
 // TestTooMuch: what takes too much ends by a limit, and nothing but itself.
 func TestTooMuch(t *testing.T) {
 	r := newRig(t, Config{Time: 6 * time.Second, Memory: 64 << 20})
@@ -270,7 +273,7 @@ func TestTooMuch(t *testing.T) {
 		return "SELECT " + strings.Repeat(open, n) + middle + strings.Repeat(end, n)
 	}
 	for _, c := range []struct{ what, sql, code string }{
-		{"a cross join", "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range % 7 = b.range % 11", "too_slow"},
+		{"a cross join", endless, "too_slow"},
 		{"a recursion without end", "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t", "too_slow|too_much_memory"},
 		{"a large list", "SELECT len(list(range)) FROM range(50000000)", "too_much_memory"},
 		{"a large sort", "SELECT * FROM (SELECT range, md5(range::VARCHAR) m FROM range(20000000)) ORDER BY m LIMIT 1000000", "too_much_memory|too_slow"},
@@ -291,7 +294,7 @@ func TestTooMuch(t *testing.T) {
 		text, _, err := r.ask(t.Context(), Request{SQL: c.sql})
 		var refused *RefusedError
 		switch {
-		case c.code == "ok" && err == nil:
+		case err == nil && (c.code == "ok" || c.code == "*"): // * is an answer or a refusal, as long as it ends
 		case !errors.As(err, &refused):
 			t.Errorf("%s: %v %.100s", c.what, err, text)
 		case c.code != "*" && !strings.Contains("|"+c.code+"|", "|"+refused.Code+"|"):
@@ -343,7 +346,6 @@ func TestLimits(t *testing.T) {
 // who goes away takes the child along.
 func TestTurns(t *testing.T) {
 	r := newRig(t, Config{AtOnce: 1, Waiting: 1})
-	const endless = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range % 7 = b.range % 11"
 	ctx, leave := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	for range 2 {
