@@ -184,9 +184,9 @@ func (e *Engine) AskFlow(ctx context.Context, files []lake.File, q *FlowQuery) (
 func (q *FlowQuery) compile(b *builder, whose string) statement {
 	p := newPlan(&q.Query, q.Range, b, inOrder, pages)
 	mask := newMarks(q.Range, []Condition{q.page}).mask(p)
-	s := p.picked(false, people)
+	s := p.picked(false, people+" AND "+whose)
 	s.text += " SELECT visitor_id AS v, " + p.column(inOrder) + " * 2 + " + mask + " AS k, hash(" + p.column(pages) + ") AS page" +
-		" FROM picked WHERE pv AND " + whose + " AND visitor_id IN (SELECT visitor_id FROM picked WHERE pv AND " + mask + " = 1) ORDER BY v, k"
+		" FROM picked WHERE pv AND visitor_id IN (SELECT visitor_id FROM picked WHERE pv AND " + mask + " = 1) ORDER BY v, k"
 	s.args = b.args
 	return s
 }

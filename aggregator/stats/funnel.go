@@ -94,7 +94,7 @@ func (q *FunnelQuery) compile(b *builder, m *marks, whose string) statement {
 		p.add(q.by)
 		value = ", hash(" + p.column(q.by) + ") AS value"
 	}
-	s := p.picked(false, people)
+	s := p.picked(false, people+" AND "+whose)
 	s.text += " SELECT visitor_id AS v, " + m.columns(b, mask) + value + " FROM picked WHERE " + whose
 	if q.way.Modes&behavior.StrictOrder == 0 {
 		s.text += " AND " + mask + " <> 0"

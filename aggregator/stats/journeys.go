@@ -165,7 +165,7 @@ func (q *JourneyQuery) compile(b *builder, whose string) statement {
 	if q.entry != nil {
 		entry = newMarks(q.Range, []Condition{*q.entry}).mask(p)
 	}
-	s := p.picked(true, people)
+	s := p.picked(true, people+" AND "+whose)
 	s.text += " SELECT n.visitor_id AS v, n.visit AS visit, k::BIGINT AS k, hash(" + p.column(pages) + ") AS page, " + entry + " AS entry" +
 		" FROM (SELECT * FROM numbered WHERE pv AND " + whose + ") n JOIN (SELECT visitor_id, visit FROM visits" +
 		" SEMI JOIN (SELECT visitor_id, visit FROM picked) USING (visitor_id, visit) WHERE " + p.begun() + ") s USING (visitor_id, visit) ORDER BY v, k, page"

@@ -186,7 +186,7 @@ func (q *RetentionQuery) compile(b *builder, c *chart, whose string) statement {
 	if len(m.conditions) > 0 {
 		mask = m.mask(p)
 	}
-	s := p.picked(false, people)
+	s := p.picked(false, people+" AND "+whose)
 	first := int64(0)
 	if len(c.buckets) > 0 {
 		first = c.buckets[0].key

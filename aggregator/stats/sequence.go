@@ -75,8 +75,8 @@ func (e *Engine) Sequence(ctx context.Context, files []lake.File, q *SequenceQue
 	err := e.trails(ctx, files, q.SiteID, func(b *builder, whose string) statement {
 		p := newPlan(&q.Query, q.Range, b)
 		mask := m.mask(p)
-		s := p.picked(false, people)
-		s.text += " SELECT visitor_id AS v, " + m.columns(b, mask) + " FROM picked WHERE " + whose + " AND " + mask + " <> 0 ORDER BY v, " + m.order()
+		s := p.picked(false, people+" AND "+whose)
+		s.text += " SELECT visitor_id AS v, " + m.columns(b, mask) + " FROM picked WHERE " + mask + " <> 0 ORDER BY v, " + m.order()
 		s.args = b.args
 		return s
 	}, func(trail [][]uint64) error {
