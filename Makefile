@@ -73,6 +73,7 @@ test-browser: dashboard browser shared/beacon/clients/node_modules/.installed
 ifeq ($(BROWSER),yes)
 	cd dashboard && npm run --silent test:browser
 	EIDER_CLIENTS=$(CURDIR)/$(CLIENTS) go test -count=1 -run TestTrackers ./caddymodule
+	EIDER_CLIENTS=$(CURDIR)/$(CLIENTS) go test -count=1 -run TestUmamiClient ./aggregator/api
 endif
 
 # The trackers and clients of others that Eider is tested against.

@@ -52,7 +52,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 // posted reports whether a path is one where things are changed, or asked with a
 // body.
 func posted(path string) bool {
-	for _, p := range []string{"/api/sites", "/api/keys", "/api/erase", "/api/gdpr/erase", "/api/query", "/api/v2/query", "/api/sql", "/api/goals"} {
+	for _, p := range []string{"/api/sites", "/api/keys", "/api/erase", "/api/gdpr/erase", "/api/query", "/api/v2/query", "/api/sql", "/api/goals", "/api/auth"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return true
 		}

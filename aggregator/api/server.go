@@ -99,6 +99,7 @@ type Server struct {
 	hosts   []string
 	handler http.Handler
 	tags    tagger
+	logins  logins
 	answers *flight.Group[reply] // by their tags
 }
 
@@ -140,6 +141,7 @@ func New(cfg Config) *Server {
 		own.Handle("/api/stats/"+name, s.handle(s.answer(parse)))
 	}
 	own.Handle("/api/stats/realtime", s.handle(s.answer(realtime)))
+	s.mountUmami(own)
 	own.Handle("/api/goals", s.methods(map[string]handler{http.MethodGet: s.goals, http.MethodPost: s.addGoal, http.MethodDelete: s.removeGoal}))
 	own.Handle("/api/query", s.methods(map[string]handler{http.MethodPost: s.query(&ours)}))
 	own.Handle("/api/v2/query", s.plain(methods(map[string]handler{http.MethodPost: s.query(&plausible)})))

@@ -23,8 +23,11 @@ var update = flag.Bool("update", false, "write what is answered into the tables"
 //
 //	zone Europe/Berlin
 //	event 2026-03-10T10:00:00Z visitor=1 path=/ source=Google
+//	goal Signup event=signup
 //	ask main start_date=2026-03-10 end_date=2026-03-10
 //	  visitors 1
+//	ask query metrics=visitors dimensions=event:goal start_date=2026-03-10 end_date=2026-03-10
+//	  Signup: visitors 1
 //
 // Times are UTC. An event is a pageview unless it says kind=.
 func TestTables(t *testing.T) {
@@ -58,6 +61,7 @@ func runTable(t *testing.T, text string) string {
 	var rows []row
 	var out strings.Builder
 	zone := time.UTC
+	var goals []stats.Goal
 	var files []lake.File
 	var engine *stats.Engine
 	for line := range strings.Lines(text) {
@@ -73,6 +77,8 @@ func runTable(t *testing.T, text string) string {
 				t.Fatal(err)
 			}
 			zone = loc
+		case "goal":
+			goals = append(goals, parseGoal(rest))
 		case "event":
 			rows = append(rows, parseEvent(t, rest, len(rows)+1))
 		case "ask":
@@ -83,13 +89,33 @@ func runTable(t *testing.T, text string) string {
 					files = []lake.File{write(t, dir, "events.parquet", rows)}
 				}
 			}
-			out.WriteString(ask(t, engine, files, zone, rest))
+			out.WriteString(ask(t, engine, files, stats.Site{ID: site, Zone: zone, Goals: goals}, rest))
 		}
 	}
 	if len(rows) > 20 {
 		t.Fatalf("%d events are more than a person counts by hand", len(rows))
 	}
 	return out.String()
+}
+
+func parseGoal(text string) stats.Goal {
+	words := strings.Fields(text)
+	g := stats.Goal{Name: words[0]}
+	for _, word := range words[1:] {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "page":
+			g.Page = value
+		case "event":
+			g.Event = value
+		default:
+			if g.Props == nil {
+				g.Props = map[string]string{}
+			}
+			g.Props[key] = value
+		}
+	}
+	return g
 }
 
 func parseEvent(t *testing.T, text string, seq int) row {
@@ -127,6 +153,19 @@ func parseEvent(t *testing.T, text string, seq int) row {
 			r.CountryCode = &value
 		case "verdict":
 			r.Verdict = &value
+		case "name":
+			r.Name = &value
+		case "plan":
+			r.Props = map[string]string{"plan": value}
+		case "amount":
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n *= 10_000
+			r.RevenueAmount = &n
+		case "currency":
+			r.RevenueCurrency = &value
 		default:
 			t.Fatalf("no such column: %s", key)
 		}
@@ -134,15 +173,16 @@ func parseEvent(t *testing.T, text string, seq int) row {
 	return r
 }
 
-func ask(t *testing.T, e *stats.Engine, files []lake.File, zone *time.Location, text string) string {
+func ask(t *testing.T, e *stats.Engine, files []lake.File, of stats.Site, text string) string {
 	t.Helper()
 	words := strings.Fields(text)
+	of.Began = stats.Began(files, site)
 	p := url.Values{}
 	for _, word := range words[1:] {
 		key, value, _ := strings.Cut(word, "=")
 		p.Set(key, value)
 	}
-	q, err := stats.Parse(stats.Site{ID: site, Zone: zone, Began: stats.Began(files, site)}, p, time.Date(2026, 11, 22, 14, 30, 0, 0, time.UTC))
+	q, err := stats.Parse(of, p, time.Date(2026, 11, 22, 14, 30, 0, 0, time.UTC))
 	if err != nil {
 		return "  error " + err.Error() + "\n"
 	}
@@ -157,6 +197,26 @@ func ask(t *testing.T, e *stats.Engine, files []lake.File, zone *time.Location, 
 		fmt.Fprintf(&out, "  %s\n", round(m.Totals))
 		if m.Comparison != nil {
 			fmt.Fprintf(&out, "  before: %s\n", round(*m.Comparison))
+		}
+	case "query":
+		metrics := strings.Split(p.Get("metrics"), ",")
+		dimensions := strings.FieldsFunc(p.Get("dimensions"), func(c rune) bool { return c == ',' })
+		if q, err = q.By(metrics, dimensions...); err != nil {
+			return "  error " + err.Error() + "\n"
+		}
+		a, err := e.Ask(ctx, files, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range a.Results {
+			out.WriteString(" ")
+			if len(r.Groups) > 0 {
+				out.WriteString(" " + strings.Join(r.Groups, ", ") + ":")
+			}
+			for i, m := range metrics {
+				out.WriteString(" " + m + " " + numbers(r.Metrics[i:i+1]))
+			}
+			out.WriteString("\n")
 		}
 	case "timeseries":
 		points, err := e.Timeseries(ctx, files, q)
