@@ -14,7 +14,7 @@ import (
 
 // newSealer makes what seals the days of a lake.
 func newSealer(cfg *Config, l *lake.Lake, db *duck.DB, c seal.Config) *seal.Sealer {
-	c.Lake, c.Deriver, c.Duty, c.Now = l, stats.NewSealer(db), cfg.SealDuty, cfg.now
+	c.Lake, c.Deriver, c.Duty, c.Now = l, stats.NewSealer(stats.NewEngine(db)), cfg.SealDuty, cfg.now
 	return seal.New(c)
 }
 

@@ -54,7 +54,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site
 	defer snap.Release()
 	q, err := parse(stats.Site{
 		ID: site.ID, Zone: zone, Began: stats.Began(snap.Files, site.ID), Privacy: site.Privacy, PrivacyChanged: site.PrivacyChanged,
-		Identity: site.Identity, Goals: goalsOf(&site),
+		Identity: site.Identity, Goals: goalsOf(&site), Days: snap.SiteDays(site.ID),
 	}, s.cfg.Now())
 	if err != nil {
 		return err

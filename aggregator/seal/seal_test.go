@@ -71,7 +71,7 @@ func newRig(t *testing.T) *rig {
 		_ = st.Close()
 	})
 	core, logs := observer.New(zapcore.InfoLevel)
-	r := &rig{t: t, dir: dir, lake: l, logs: logs, rules: 7, real: stats.NewSealer(db)}
+	r := &rig{t: t, dir: dir, lake: l, logs: logs, rules: 7, real: stats.NewSealer(stats.NewEngine(db))}
 	r.Sealer = seal.New(seal.Config{Lake: l, Deriver: r, Duty: 100, Every: 5 * time.Millisecond, Now: r.clock, Logger: zap.New(core)})
 	return r
 }

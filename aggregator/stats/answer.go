@@ -65,6 +65,11 @@ func (e *Engine) Ask(ctx context.Context, files []lake.File, q Query) (*Answer, 
 
 // ask finds the rows of one range.
 func (e *Engine) ask(ctx context.Context, files []lake.File, q *Query, r Range) ([]Result, int64, error) {
+	return e.scanAnswer(ctx, files, q, r, q.statement(files, r))
+}
+
+// scanAnswer reads the rows of a statement that compileAsk or compileRolled made.
+func (e *Engine) scanAnswer(ctx context.Context, files []lake.File, q *Query, r Range, s statement) ([]Result, int64, error) {
 	charts := make([]*chart, len(q.Groups))
 	places := make([]map[int64]int, len(q.Groups)) // of buckets, by their keys
 	for i, g := range q.Groups {
@@ -80,7 +85,7 @@ func (e *Engine) ask(ctx context.Context, files []lake.File, q *Query, r Range) 
 	results := []Result{}
 	var total int64
 	p := q.privacy(r)
-	err := e.run(ctx, files, q.SiteID, compileAsk(q, r), func(scan func(...any) error) error {
+	err := e.run(ctx, files, q.SiteID, s, func(scan func(...any) error) error {
 		row := Result{Groups: make([]string, len(q.Groups)), Metrics: make([]*float64, len(q.Metrics)), keys: make([]*string, len(q.Groups))}
 		buckets := make([]int64, len(q.Groups))
 		into := make([]any, 0, len(q.Groups)+len(q.Metrics)+1)

@@ -36,6 +36,9 @@ func (e *Engine) Breakdown(ctx context.Context, files []lake.File, q Query, d *D
 
 // table finds the rows of a breakdown the quickest way that there is.
 func (e *Engine) table(ctx context.Context, files []lake.File, q Query, d *Dimension) ([]Row, error) {
+	if rows, ok, err := e.summedTable(ctx, files, q, d); ok || err != nil {
+		return rows, err
+	}
 	if overviewHas(&q, d) {
 		o, err := e.overview(ctx, files, &q, q.Range, true)
 		if err != nil {
@@ -57,6 +60,30 @@ func (e *Engine) table(ctx context.Context, files []lake.File, q Query, d *Dimen
 	})
 	return rows, err
 }
+
+// summedTable makes the table from rollups.
+func (e *Engine) summedTable(ctx context.Context, files []lake.File, q Query, d *Dimension) ([]Row, bool, error) {
+	asked := q.asked(tableAsked, Group{name: d.name, dimension: d})
+	asked.Order = []Order{{metric: 0, descending: true}, {metric: 1, descending: true}}
+	if d.byRows() {
+		asked.Order = append([]Order{{metric: 2, descending: true}}, asked.Order...)
+	}
+	found, ok, err := e.sumsOf(ctx, files, &asked, q.Range)
+	if !ok || err != nil {
+		return nil, ok, err
+	}
+	rows := make([]Row, len(found))
+	for i, r := range found {
+		rows[i] = Row{Value: r.Groups[0], Visitors: max(countOf(r.Metrics[0]), 0), Pageviews: int64(countOf(r.Metrics[1]))}
+		if d.byRows() {
+			rows[i].Events = int64(countOf(r.Metrics[2]))
+		}
+	}
+	return rows, true, nil
+}
+
+// tableAsked are the metrics that a table is made of.
+var tableAsked = named("visitors", "pageviews", "events")
 
 func compileBreakdown(q Query, d *Dimension) statement {
 	b := &builder{}

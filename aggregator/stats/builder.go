@@ -27,8 +27,20 @@ type statement struct {
 	// first and last are the span of the question's visits: it is the same for all
 	// statements about one range. Not set, it is from and to.
 	first, last int64
-	zone        *time.Location
-	now         bool // about the present
-	raw         bool // of events as they are
-	fill        bool // asks for what a completing row adds
+	// spans are parts of it outside of which no rows matter but those around them;
+	// nil = it is one.
+	spans   [][2]int64
+	rollups []string // files of the relation rollup_files
+	zone    *time.Location
+	now     bool // about the present
+	raw     bool // of events as they are
+	fill    bool // asks for what a completing row adds
+}
+
+// more are the relations that the statement has beside events.
+func (s *statement) more() []duck.Relation {
+	if s.rollups == nil {
+		return nil
+	}
+	return []duck.Relation{{Name: "rollup_files", Files: s.rollups}}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/duck"
@@ -61,6 +62,12 @@ func Relevant(files []lake.File, siteID string, from, to int64) []lake.File {
 func relevant(files []lake.File, siteID string, s *statement) ([]lake.File, state.Facts) {
 	from, to := s.reach()
 	list := within(files, siteID, from, to)
+	if s.spans != nil {
+		around := from - s.from
+		list = slices.DeleteFunc(list, func(f lake.File) bool {
+			return !slices.ContainsFunc(s.spans, func(span [2]int64) bool { return f.MaxTime >= span[0]+around && f.MinTime < span[1]-around })
+		})
+	}
 	facts := factsOf(list)
 	if plain(facts) || s.raw {
 		list = within(list, siteID, s.from, s.to)
@@ -118,7 +125,7 @@ func (e *Engine) resolved(ctx context.Context, files []lake.File, siteID string,
 
 // query asks a statement of the rows of files as they are.
 func (e *Engine) query(ctx context.Context, files []lake.File, s statement, scan func(func(...any) error) error) error {
-	if err := e.db.Query(ctx, paths(files), s.text, s.args, scan); err != nil {
+	if err := e.db.QueryOf(ctx, paths(files), s.more(), s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}
 	return nil

@@ -26,14 +26,17 @@ type growingLake struct {
 	*Engine
 }
 
-func newGrowingLake(t testing.TB) *growingLake {
+func newGrowingLake(t testing.TB) *growingLake { return newGrowingLakeIn(t, time.UTC) }
+
+// newGrowingLakeIn is one whose days are those of a zone.
+func newGrowingLakeIn(t testing.TB, zone *time.Location) *growingLake {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := state.Open(filepath.Join(dir, "state"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := lake.Open(lake.Config{Dir: filepath.Join(dir, "lake"), State: s, HotDelay: time.Millisecond})
+	l, err := lake.Open(lake.Config{Dir: filepath.Join(dir, "lake"), State: s, HotDelay: time.Millisecond, Zone: func(string) string { return zone.String() }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -146,6 +146,19 @@ func ParseMetric(field, name string) (*Metric, error) {
 	return nil, invalid(field, "unknown metric; there are %s", strings.Join(names, ", "))
 }
 
+// named lists metrics of the registry.
+func named(names ...string) []*Metric {
+	list := make([]*Metric, len(names))
+	for i, name := range names {
+		m, err := ParseMetric("metrics", name)
+		if err != nil {
+			panic(err)
+		}
+		list[i] = m
+	}
+	return list
+}
+
 // final is the metric's number, of the columns of its parts. Nothing that was
 // counted is 0; what was measured of nothing, and what needs visitors that
 // nobody knows, is null.

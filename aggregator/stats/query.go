@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/shared"
 )
 
@@ -52,6 +53,9 @@ type Site struct {
 	Goals          []Goal
 	// Identity is how long a visitor is known: shared.IdentityDay or IdentityMonth.
 	Identity string
+	// Days are the sealed days of the snapshot whose files are asked: see
+	// lake.Snapshot.
+	Days []*lake.Day
 }
 
 // Group is what an answer is broken down by: a dimension, an interval of time, or

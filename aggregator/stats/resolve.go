@@ -13,6 +13,7 @@ import (
 // row is one view or one event. It has the columns of `events`, of which kind,
 // verdict, visitor_id, title and screen_size may say something else, and
 //
+//	named_so      the visitor_id of the row itself, before names were joined
 //	class         how a page view came to count: recorded, activated, cached,
 //	              script_only; null for everything else
 //	reclassified  whether its verdict became bot for want of assets
@@ -98,7 +99,7 @@ func resolve(s statement, facts state.Facts, judged unprovenDays, known *excepti
 		return s
 	}
 	if plain(facts) {
-		s.text = prepend("counted AS NOT MATERIALIZED (SELECT *, "+classOf+" AS class, false AS reclassified FROM events)", s.text)
+		s.text = prepend("counted AS NOT MATERIALIZED (SELECT *, visitor_id AS named_so, "+classOf+" AS class, false AS reclassified FROM events)", s.text)
 		return s
 	}
 	r := &resolver{facts: facts, judged: judged, known: known, fill: s.fill, b: &builder{args: s.args}}
@@ -130,8 +131,13 @@ func (s *statement) reach() (from, to int64) {
 	return from - around.Microseconds(), to + around.Microseconds()
 }
 
+const recursive = "WITH RECURSIVE "
+
 // prepend puts common table expressions before a SELECT.
 func prepend(parts, query string) string {
+	if rest, ok := strings.CutPrefix(query, recursive); ok {
+		return recursive + parts + ", " + rest
+	}
 	if rest, ok := strings.CutPrefix(query, "WITH "); ok {
 		return "WITH " + parts + ", " + rest
 	}
@@ -150,8 +156,8 @@ func (r *resolver) near() string {
 // text is the query after what was defined.
 func (r *resolver) text(query string) string {
 	text := prepend(strings.Join(r.parts, ", "), query)
-	if r.facts.Carried > 0 {
-		return "WITH RECURSIVE " + strings.TrimPrefix(text, "WITH ")
+	if r.facts.Carried > 0 && !strings.HasPrefix(text, recursive) {
+		return recursive + strings.TrimPrefix(text, "WITH ")
 	}
 	return text
 }

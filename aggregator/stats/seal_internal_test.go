@@ -159,7 +159,7 @@ func TestASealedDayHasEveryValue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made, err := NewSealer(g.db).Derive(t.Context(), s)
+		made, err := NewSealer(g.Engine).Derive(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}

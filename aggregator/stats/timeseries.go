@@ -18,6 +18,11 @@ type Point struct {
 // Timeseries answers with every bucket of the range, in order.
 func (e *Engine) Timeseries(ctx context.Context, files []lake.File, q Query) ([]Point, error) {
 	c := newChart(q.Range, q.Interval)
+	asked := q.asked(tableAsked, Group{name: "time", interval: q.Interval})
+	asked.Limit, asked.Offset, asked.Order = maxBuckets, 0, nil
+	if found, ok, err := e.sumsOf(ctx, files, &asked, q.Range); ok || err != nil {
+		return c.summed(&q, found), err
+	}
 	if overviewHas(&q, nil) && q.Interval == defaultInterval(q.Range) {
 		o, err := e.overview(ctx, files, &q, q.Range, true)
 		if err != nil {
@@ -41,6 +46,22 @@ func (e *Engine) series(ctx context.Context, files []lake.File, q Query, c chart
 		return nil, err
 	}
 	return c.points(&q, found), nil
+}
+
+// summed are all buckets in order, with what rollups say of them.
+func (c *chart) summed(q *Query, results []Result) []Point {
+	found := map[int64]Point{}
+	at := 0
+	for _, r := range results { // in the order of time
+		for at < len(c.buckets) && c.buckets[at].date != r.Groups[0] {
+			at++
+		}
+		if at == len(c.buckets) {
+			break
+		}
+		found[c.buckets[at].key] = Point{Visitors: max(countOf(r.Metrics[0]), 0), Pageviews: countOf(r.Metrics[1])}
+	}
+	return c.points(q, found)
 }
 
 // points are all buckets in order, with what was found of them; null is what

@@ -1,0 +1,105 @@
+package stats
+
+import (
+	"github.com/eider-analytics/eider/aggregator/lake"
+)
+
+// tiers says where an answer comes from.
+type tiers struct {
+	rollups []string // files of sealed days
+	days    int      // that they are of
+	others  []Range  // runs of days that are counted from events
+	rows    int64    // in files of the sealed days
+	left    int64    // in files of the others
+}
+
+// plan finds the sealed days of a range whose rollups say what is so. Days
+// without any event need nothing.
+func (q *Query) plan(files []lake.File, r Range) tiers {
+	var t tiers
+	zone := q.zone(r).String()
+	sealed := map[string]*lake.Day{}
+	for _, d := range q.site.Days {
+		if d.Zone == zone && d.Late == 0 && d.Rules == SealRules && d.File(lake.DerivedRollup) != "" {
+			sealed[d.Date] = d
+		}
+	}
+	if len(sealed) == 0 {
+		return t
+	}
+	rows := map[string]int64{}
+	for i := range files {
+		if f := &files[i]; f.SiteID == q.SiteID && f.MaxTime >= r.From && f.MinTime < r.To {
+			// A file of another zone's day lies in two of ours.
+			rows[dayIn(r.Zone, max(f.MinTime, r.From)).String()] += f.Rows
+			if last := dayIn(r.Zone, min(f.MaxTime, r.To-1)).String(); last != f.Date {
+				rows[last] += f.Rows
+			}
+		}
+	}
+	for date := r.First; date.days(r.Last) >= 0; date = date.add(0, 0, 1) {
+		name := date.String()
+		if d := sealed[name]; d != nil {
+			t.rollups = append(t.rollups, d.File(lake.DerivedRollup))
+			t.days++
+			t.rows += d.Rows
+			continue
+		}
+		if rows[name] == 0 {
+			continue
+		}
+		t.left += rows[name]
+		if n := len(t.others); n > 0 && t.others[n-1].Last.add(0, 0, 1) == date {
+			t.others[n-1] = newRange(r.Zone, t.others[n-1].First, date)
+		} else if one := newRange(r.Zone, date, date); one.From < one.To {
+			t.others = append(t.others, one)
+		}
+	}
+	return t
+}
+
+// worth reports whether rollups are the quicker way: what is counted from events
+// costs more by the rollups' definition than otherwise.
+func (t *tiers) worth() bool { return len(t.rollups) > 0 && t.rows >= t.left }
+
+// statement is the SQL of a question about a range, from the tiers that answer
+// it soonest.
+func (q *Query) statement(files []lake.File, r Range) statement {
+	if q.adds(r) {
+		if t := q.plan(files, r); t.worth() {
+			return compileRolled(q, r, t.rollups, t.others)
+		}
+	}
+	return compileAsk(q, r)
+}
+
+// Explanation says where an answer comes from.
+type Explanation struct {
+	Tier  string `json:"tier"`  // rollup or events
+	Days  int    `json:"days"`  // that rollups answered
+	Other int    `json:"other"` // days that were counted from events, of a rollup's range
+	Files int    `json:"files"` // of events that were looked at
+	Rows  int64  `json:"rows"`  // in them
+}
+
+// Explain says where the answer to a question of metrics comes from.
+func (q *Query) Explain(files []lake.File) Explanation {
+	s := q.statement(files, q.Range)
+	x := Explanation{Tier: "events"}
+	if s.rollups != nil {
+		t := q.plan(files, q.Range)
+		x.Tier, x.Days = "rollup", t.days
+		for _, o := range t.others {
+			x.Other += o.days()
+		}
+		if s.spans == nil {
+			return x
+		}
+	}
+	list, _ := relevant(files, q.SiteID, &s)
+	x.Files = len(list)
+	for i := range list {
+		x.Rows += list[i].Rows
+	}
+	return x
+}
