@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,12 +221,13 @@ func share(t *testing.T, r *rand.Rand) {
 	}
 	ended := make(chan task)
 	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
 	for _, task := range tasks {
-		go func() {
+		all.Go(func() {
 			for ask(ctx, q, task.ask, task.takes) == nil {
 				ended <- task
 			}
-		}()
+		})
 	}
 	for until := time.Now().Add(30 * time.Minute); time.Now().Before(until); {
 		task := <-ended
@@ -233,12 +235,9 @@ func share(t *testing.T, r *rand.Rand) {
 		byClient[task.ask.Site+"/"+task.ask.Client] += task.takes
 	}
 	cancel()
-	go func() {
-		for range ended {
-		}
-	}()
-	time.Sleep(time.Minute)
-	close(ended)
+	go func() { all.Wait(); close(ended) }()
+	for range ended { // the last ones end
+	}
 	bound := 2 * time.Duration(slots) * largest
 	for _, given := range []map[string]time.Duration{bySite, byClient} {
 		for a, x := range given {
