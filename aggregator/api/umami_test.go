@@ -29,6 +29,7 @@ func TestUmami(t *testing.T) {
 		"stats-of-a-path": site + "/stats?" + umamiSpan + "&path=c.pric&compare=yoy",
 		"pageviews":       site + "/pageviews?" + umamiSpan + "&unit=hour&timezone=Europe/Berlin&compare=prev",
 		"pageviews-utc":   site + "/pageviews?" + umamiSpan + "&unit=day",
+		"stats-ever":      site + "/stats?startAt=0&endAt=1795219199999",
 		"metrics":         site + "/metrics?" + umamiSpan + "&type=path",
 		"metrics-source":  site + "/metrics?" + umamiSpan + "&type=browser",
 		"metrics-event":   site + "/metrics?" + umamiSpan + "&type=event",

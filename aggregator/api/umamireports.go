@@ -92,6 +92,7 @@ func umamiQuery(p url.Values) (*umamiAsk, error) {
 	if a.from, err = umamiTime(p, "startAt"); err != nil {
 		return nil, err
 	}
+	a.from = notBefore(a.from, umamiFirst) // 0 is "from the beginning"
 	if a.to, err = umamiTime(p, "endAt"); err != nil {
 		return nil, err
 	}
@@ -155,13 +156,25 @@ func (a *umamiAsk) unit(p url.Values) string {
 	return "time"
 }
 
-// before is the range that compare asks for; "" is the one just before.
+// before is the range that compare asks for; "" is the one just before. Nothing
+// is known of times before the first year that can be asked for.
 func (a *umamiAsk) before(compare string) (from, to time.Time) {
+	from, to = a.from.Add(-a.to.Sub(a.from)), a.from
 	if compare == "yoy" {
-		return a.from.AddDate(-1, 0, 0), a.to.AddDate(-1, 0, 0)
+		from, to = a.from.AddDate(-1, 0, 0), a.to.AddDate(-1, 0, 0)
 	}
-	length := a.to.Sub(a.from)
-	return a.from.Add(-length), a.from
+	from = notBefore(from, umamiFirst)
+	return from, notBefore(to, from.Add(time.Second))
+}
+
+// umamiFirst is the first moment that can be asked for.
+var umamiFirst = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func notBefore(t, first time.Time) time.Time {
+	if t.Before(first) {
+		return first
+	}
+	return t
 }
 
 // when writes a bucket as Umami does.

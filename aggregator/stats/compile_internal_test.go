@@ -17,6 +17,8 @@ func compileAll(q Query) []statement {
 	list := []statement{compileTotals(q, q.Range), compileCount(q), compileOverview(&q, q.Range, true), compileOverview(&q, q.Range, false)}
 	c := newChart(q.Range, q.Interval)
 	list = append(list, compileTimeseries(q, &c))
+	list = append(list, compileFeeds(&q), compileProperties(&q), compileVisitors(&q),
+		compileRequestTable(&q, answered, "pathname, count(*) AS n, "+countStatuses, "n"))
 	for _, d := range dimensions {
 		list = append(list, compileBreakdown(q, d))
 		if !d.ofVisits() {

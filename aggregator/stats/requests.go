@@ -169,8 +169,25 @@ const feedWeek = 7 * 24 * time.Hour
 // own feed id: the last word of each counts. Whoever fetches for itself is a
 // visitor, person or not.
 func (e *Engine) Feeds(ctx context.Context, files []lake.File, q Query) ([]Feed, error) {
+	if err := q.ofRequests(); err != nil {
+		return nil, err
+	}
+	list := []Feed{}
+	err := e.run(ctx, files, q.SiteID, compileFeeds(&q), func(scan func(...any) error) error {
+		var f Feed
+		err := scan(&f.Feed, &f.Hosted, &f.Direct, &f.Polls)
+		if f.Subscribers = f.Direct; f.Direct >= 0 {
+			f.Subscribers += Count(f.Hosted)
+		}
+		list = append(list, f)
+		return err
+	})
+	return list, err
+}
+
+func compileFeeds(q *Query) statement {
 	b := &builder{}
-	p := newPlan(&q, q.Range, b)
+	p := newPlan(q, q.Range, b)
 	week := max(q.Range.To-feedWeek.Microseconds(), 0)
 	s := p.statement(false)
 	s.from = min(s.from, week)
@@ -187,20 +204,7 @@ func (e *Engine) Feeds(ctx context.Context, files []lake.File, q Query) ([]Feed,
 		" LEFT JOIN hosts h ON c.pathname IS NOT DISTINCT FROM h.pathname LEFT JOIN direct d ON c.pathname IS NOT DISTINCT FROM d.pathname" +
 		" ORDER BY n DESC, c.pathname NULLS LAST LIMIT " + b.arg(q.Limit) + " OFFSET " + b.arg(q.Offset)
 	s.args = b.args
-	if err := q.ofRequests(); err != nil {
-		return nil, err
-	}
-	list := []Feed{}
-	err := e.run(ctx, files, q.SiteID, s, func(scan func(...any) error) error {
-		var f Feed
-		err := scan(&f.Feed, &f.Hosted, &f.Direct, &f.Polls)
-		if f.Subscribers = f.Direct; f.Direct >= 0 {
-			f.Subscribers += Count(f.Hosted)
-		}
-		list = append(list, f)
-		return err
-	})
-	return list, err
+	return s
 }
 
 // ofRequests refuses filters that requests are not of.
@@ -249,20 +253,24 @@ var propertyKeys = &Dimension{name: "properties", expr: "map_keys(props)"}
 
 // Properties lists the names of custom properties, those of most events first.
 func (e *Engine) Properties(ctx context.Context, files []lake.File, q Query) ([]string, error) {
-	b := &builder{}
-	p := newPlan(&q, q.Range, b, propertyKeys)
-	s := p.picked(false, people)
-	s.text += " SELECT key FROM (SELECT unnest(" + p.column(propertyKeys) + ") AS key FROM picked) GROUP BY key ORDER BY count(*) DESC, key" +
-		" LIMIT " + b.arg(q.Limit) + " OFFSET " + b.arg(q.Offset)
-	s.args = b.args
 	list := []string{}
-	err := e.run(ctx, files, q.SiteID, s, func(scan func(...any) error) error {
+	err := e.run(ctx, files, q.SiteID, compileProperties(&q), func(scan func(...any) error) error {
 		var key string
 		err := scan(&key)
 		list = append(list, key)
 		return err
 	})
 	return list, err
+}
+
+func compileProperties(q *Query) statement {
+	b := &builder{}
+	p := newPlan(q, q.Range, b, propertyKeys)
+	s := p.picked(false, people)
+	s.text += " SELECT key FROM (SELECT unnest(" + p.column(propertyKeys) + ") AS key FROM picked) GROUP BY key ORDER BY count(*) DESC, key" +
+		" LIMIT " + b.arg(q.Limit) + " OFFSET " + b.arg(q.Offset)
+	s.args = b.args
+	return s
 }
 
 // RequestCaveats says what to know of a table of requests.
