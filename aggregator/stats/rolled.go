@@ -125,7 +125,7 @@ func (a *asker) rolledParts() string {
 				columns[0] = "NULL AS g0"
 			}
 		}
-		columns = append(columns, fmt.Sprintf("%t AS together", together))
+		columns = append(columns, fmt.Sprintf("%t AS together, %t AS found", together, !together))
 		for _, p := range a.parts {
 			expr, kind := rolledParts[p.name], "DOUBLE"
 			if p.whole {
