@@ -73,7 +73,7 @@ func (d *DB) Copy(ctx context.Context, files []string, more []Relation, query st
 	}
 	text, all := define(files, more, query, args)
 	text = "COPY (" + text + ") TO " + quote(path) +
-		" (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 122880)"
+		" (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, ROW_GROUP_SIZE 20480)"
 	turn, err := d.turns.Enter(ctx)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)

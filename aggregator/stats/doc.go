@@ -4,7 +4,10 @@
 // and filter operators, periods and buckets in the site's zone, and the one
 // definition of a visit. The way of a question is
 //
-//	parameters -> [Query] -> plan -> SQL text and arguments -> duck -> rows
+//	parameters or JSON -> [Query] -> tiers -> SQL text and arguments -> duck -> rows
+//
+// The tiers are rollups of sealed days, for what is a sum of days, and events.
+// rollup.go defines what is summed up, by one SQL for both.
 //
 // It promises that text from outside is only ever an argument, never a part of
 // SQL; that a number which can't be computed is null; and that every bucket of
@@ -22,14 +25,12 @@
 // null, too, and a [Caveat] says why.
 //
 // A visit is a run of one visitor's interactions with no gap of more than 30
-// minutes. It belongs to the range in which its first event lies. Its pageviews,
-// events and times are those of the whole visit, also where it goes on after the
-// range's end: rows up to [Margin] before and after the range are read for this.
-// A visit that began before the range is not a visit of the range, though its
-// pageviews and its visitor count in it. A visit which goes on for longer than
-// the margin after the range's end is cut there; of one that began more than
-// the margin before the range, the first event inside of the margin stands for
-// its first event.
+// minutes. It belongs to the day and range in which its first event lies, and goes
+// on until [Margin] after the end of that day of the site at the latest: what
+// comes then begins the next one. So a visit is the same whatever range and zone
+// is asked for. Its pageviews, events and times are those of the whole visit,
+// also where it goes on after the range's end. A visit that began before the range
+// is not a visit of the range, though its pageviews and its visitor count in it.
 //
 // A bounce is a visit of one pageview and nothing else. Views per visit are the
 // pageviews of the range's visits, divided by these visits.

@@ -15,10 +15,13 @@ import (
 const SealRules = 2
 
 // Sealer derives what a day is sealed with.
-type Sealer struct{ e *Engine }
+type Sealer struct {
+	e      *Engine
+	atOnce int64 // how many events are sorted at a time
+}
 
 // NewSealer makes a sealer that asks as the engine does.
-func NewSealer(e *Engine) *Sealer { return &Sealer{e} }
+func NewSealer(e *Engine) *Sealer { return &Sealer{e, sortedAtOnce} }
 
 // Rules is the version of the definitions.
 func (s *Sealer) Rules() int { return SealRules }
@@ -28,15 +31,9 @@ func (s *Sealer) Rules() int { return SealRules }
 func (s *Sealer) Derive(ctx context.Context, day *lake.Sealing) (lake.Sealed, error) {
 	made := lake.Sealed{Derived: map[string]string{}, Rules: SealRules}
 	file := func(name string) string { return filepath.Join(day.Dir, name) }
-	segment := file("segment.parquet")
-	own := duck.Relation{Name: "own", Files: paths(day.Own), Union: true}
-	err := s.e.db.Copy(ctx, nil, []duck.Relation{own},
-		"SELECT COLUMNS(lambda c: NOT starts_with(c, '"+duck.SealedPrefix+"')) FROM own ORDER BY visitor_id, time, seq", nil, segment)
-	if err != nil {
+	if err := s.sort(ctx, day, &made); err != nil {
 		return lake.Sealed{}, fmt.Errorf("sort events: %w", err)
 	}
-	made.Segments = []string{segment}
-
 	q, err := dayQuery(day)
 	if err != nil {
 		return lake.Sealed{}, err
@@ -61,6 +58,44 @@ func (s *Sealer) Derive(ctx context.Context, day *lake.Sealing) (lake.Sealed, er
 		made.Derived[lake.DerivedOpen] = open
 	}
 	return made, nil
+}
+
+// sortedAtOnce bounds the memory of a sort: a row is one or two kilobytes in
+// DuckDB, in the sort and once more in the group that is written.
+const sortedAtOnce = 30_000
+
+// sort writes the day's events to segments, each with some of the visitors,
+// sorted by visitor and time.
+func (s *Sealer) sort(ctx context.Context, day *lake.Sealing, made *lake.Sealed) error {
+	rows := int64(0)
+	for i := range day.Own {
+		rows += day.Own[i].Rows
+	}
+	parts := 1 + (rows-1)/s.atOnce
+	own := []duck.Relation{{Name: "own", Files: paths(day.Own), Union: true}}
+	// Ids are spread evenly, and rows without one are by their keys: the upper
+	// halves are divided.
+	const part = "((coalesce(visitor_id, hash(epoch, seq)) >> 32) * $2::UBIGINT) >> 32"
+	var some []uint64
+	err := s.e.db.QueryOf(ctx, nil, own, "SELECT DISTINCT "+part+" AS part FROM own ORDER BY part", []any{parts}, func(scan func(...any) error) error {
+		var n uint64
+		err := scan(&n)
+		some = append(some, n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range some {
+		segment := filepath.Join(day.Dir, fmt.Sprintf("segment-%d.parquet", n))
+		err := s.e.db.Copy(ctx, nil, own, "SELECT COLUMNS(lambda c: NOT starts_with(c, '"+duck.SealedPrefix+"')) FROM own"+
+			" WHERE "+part+" = $3::UBIGINT ORDER BY visitor_id, time, seq", []any{parts, n}, segment)
+		if err != nil {
+			return err
+		}
+		made.Segments = append(made.Segments, segment)
+	}
+	return nil
 }
 
 // dayQuery is a question about the day.

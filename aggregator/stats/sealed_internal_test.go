@@ -21,7 +21,9 @@ func (g *growingLake) seal(date Date, zone *time.Location) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	made, err := NewSealer(g.Engine).Derive(g.t.Context(), s)
+	sealer := NewSealer(g.Engine)
+	sealer.atOnce = 40 // a day becomes several segments
+	made, err := sealer.Derive(g.t.Context(), s)
 	if err != nil {
 		s.Abandon()
 		g.t.Fatal(err)
