@@ -115,17 +115,7 @@ type asker struct {
 }
 
 func newAsker(q *asked, rows []row, site *time.Location, dates [2]string) *asker {
-	from, err := time.ParseInLocation(time.DateOnly, dates[0], q.zone)
-	if err != nil {
-		panic(err)
-	}
-	to, err := time.ParseInLocation(time.DateOnly, dates[1], q.zone)
-	if err != nil {
-		panic(err)
-	}
-	for day := to.Day(); to.Day() == day; { // the next local day, wherever the clocks jump
-		to = to.Add(time.Minute)
-	}
+	from, to := beginningOf(dates[0], 0, q.zone), beginningOf(dates[1], 1, q.zone)
 	a := &asker{asked: q, done: map[*node]map[uint64]bool{}, spans: map[string][]int64{}, names: map[string][]string{}}
 	everything := func(row) bool { return true }
 	a.o = &oracle{rows: rows, from: math.MinInt64, to: math.MaxInt64, zone: site, event: everything, visit: whole}
@@ -159,6 +149,20 @@ func newAsker(q *asked, rows []row, site *time.Location, dates [2]string) *asker
 	a.cut("time:hour", "2006-01-02T15:00:00")
 	a.cut("time:day", time.DateOnly)
 	return a
+}
+
+// beginningOf is the first moment of a date, or of one some days after it: some
+// zones have no midnight on some days.
+func beginningOf(date string, days int, zone *time.Location) time.Time {
+	at, err := time.ParseInLocation(time.DateOnly+" 15", date+" 12", zone)
+	if err != nil {
+		panic(err)
+	}
+	at = at.AddDate(0, 0, days)
+	for day := at.Day(); at.Add(-time.Minute).Day() == day; {
+		at = at.Add(-time.Minute)
+	}
+	return at
 }
 
 func idOf(r row) uint64 {
@@ -890,7 +894,26 @@ func randomAsked(r *rand.Rand, first time.Time, days int, zones []string) *asked
 	for range r.IntN(2) {
 		q.order = append(q.order, [2]string{pick(r, append(slices.Clone(q.groups), q.metrics...)...), pick(r, "asc", "desc")})
 	}
+	if q.loose() {
+		q.limit, q.offset = 10_000, 0
+	}
 	return q
+}
+
+// loose reports whether rows are in the order of a sum or mean of fractions: what
+// is equal differs there in the last bits, by the order of adding up. All rows are
+// asked for then, and compared without their order.
+func (q *asked) loose() bool {
+	by := [][2]string{{q.metrics[0], ""}}
+	if len(q.order) > 0 {
+		by = q.order
+	}
+	return slices.ContainsFunc(by, func(o [2]string) bool {
+		return slices.Contains([]string{
+			"visit_duration", "views_per_visit", "bounce_rate", "exit_rate", "time_on_page", "scroll_depth", "conversion_rate", "group_conversion_rate", "percentage",
+			"total_revenue", "average_revenue", "ttfb_p95", "cache_hit_rate", "lcp_p75",
+		}, o[0])
+	})
 }
 
 func (q *asked) body(t *testing.T) []byte {
@@ -950,7 +973,12 @@ func TestAskOracle(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			want, total := q.answer(rows, zone)
-			if g, w := fmt.Sprint(got.Total, linesOf(got)), fmt.Sprint(total, want); g != w {
+			lines := linesOf(got)
+			if q.loose() {
+				slices.Sort(lines)
+				slices.Sort(want)
+			}
+			if g, w := fmt.Sprint(got.Total, lines), fmt.Sprint(total, want); g != w {
 				t.Fatalf("%s:\n got %s\nwant %s", name, g, w)
 			}
 		}
