@@ -30,7 +30,11 @@ type question struct {
 type reply struct {
 	body    []byte
 	caveats string // of the header; empty = none
+	explain string // likewise, where it was asked for
 }
+
+// headerExplain says where an answer comes from: see [stats.Trace].
+const headerExplain = "Eider-Explain"
 
 // parser makes a question of a request.
 type parser func(site stats.Site, r *http.Request, now time.Time) (question, error)
@@ -72,8 +76,15 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site
 		return nil
 	}
 	r = r.WithContext(turns.With(r.Context(), s.turn(r, site.ID, q.heavy, files)))
+	explain := r.URL.Query().Get("explain") == "1"
 	answer, err := s.answers.Do(r.Context(), tag, func(ctx context.Context) (reply, error) {
-		return s.ask(ctx, &q, snap.Files)
+		var t stats.Trace
+		if explain {
+			ctx = stats.WithTrace(ctx, &t)
+		}
+		answer, err := s.ask(ctx, &q, snap.Files)
+		answer.explain = t.String()
+		return answer, err
 	})
 	serverTiming(w, r, err)
 	if err != nil {
@@ -82,6 +93,9 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, site state.Site
 	}
 	if answer.caveats != "" {
 		w.Header().Set(headerCaveat, answer.caveats)
+	}
+	if answer.explain != "" {
+		w.Header().Set(headerExplain, answer.explain)
 	}
 	writeJSON(w, r, http.StatusOK, revalidate, answer.body)
 	return nil
@@ -120,7 +134,7 @@ func (s *Server) ask(ctx context.Context, q *question, files []lake.File) (reply
 	if err != nil {
 		return reply{}, fmt.Errorf("encode answer: %w", err)
 	}
-	return reply{body, caveatField(caveats)}, nil
+	return reply{body: body, caveats: caveatField(caveats)}, nil
 }
 
 // site finds the site that a request is about, and its zone. A query string that

@@ -183,3 +183,18 @@ func TestBodiesMustCome(t *testing.T) {
 		}
 	}
 }
+
+// TestExplain: the header says where an answer comes from, if that is asked for.
+func TestExplain(t *testing.T) {
+	i := start(t)
+	i.traffic(t)
+	const path = "/api/stats/breakdown/pages?site_id=example.com&period=7d"
+	if got := i.get(path).Header().Get("Eider-Explain"); got != "" {
+		t.Errorf("without being asked: %q", got)
+	}
+	for range 2 { // the second answer is the first one's copy
+		if got := i.get(path + "&explain=1").Header().Get("Eider-Explain"); !strings.HasPrefix(got, "events; files=") {
+			t.Errorf("got %q", got)
+		}
+	}
+}

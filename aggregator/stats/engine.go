@@ -125,6 +125,7 @@ func (e *Engine) resolved(ctx context.Context, files []lake.File, siteID string,
 
 // query asks a statement of the rows of files as they are.
 func (e *Engine) query(ctx context.Context, files []lake.File, s statement, scan func(func(...any) error) error) error {
+	note(ctx, files, &s)
 	if err := e.db.QueryOf(ctx, paths(files), s.more(), s.text, s.args, scan); err != nil {
 		return fmt.Errorf("stats: %w", err)
 	}

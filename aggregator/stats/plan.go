@@ -72,34 +72,3 @@ func (q *Query) statement(files []lake.File, r Range) statement {
 	}
 	return compileAsk(q, r)
 }
-
-// Explanation says where an answer comes from.
-type Explanation struct {
-	Tier  string `json:"tier"`  // rollup or events
-	Days  int    `json:"days"`  // that rollups answered
-	Other int    `json:"other"` // days that were counted from events, of a rollup's range
-	Files int    `json:"files"` // of events that were looked at
-	Rows  int64  `json:"rows"`  // in them
-}
-
-// Explain says where the answer to a question of metrics comes from.
-func (q *Query) Explain(files []lake.File) Explanation {
-	s := q.statement(files, q.Range)
-	x := Explanation{Tier: "events"}
-	if s.rollups != nil {
-		t := q.plan(files, q.Range)
-		x.Tier, x.Days = "rollup", t.days
-		for _, o := range t.others {
-			x.Other += o.days()
-		}
-		if s.spans == nil {
-			return x
-		}
-	}
-	list, _ := relevant(files, q.SiteID, &s)
-	x.Files = len(list)
-	for i := range list {
-		x.Rows += list[i].Rows
-	}
-	return x
-}

@@ -102,7 +102,7 @@ func (g *growingLake) compareTiers(s *story, name string, rolled, late *int) {
 		}
 		alone := q
 		alone.site.Days = nil
-		if q.Explain(snap.Files).Tier == "rollup" {
+		if q.statement(snap.Files, r).rollups != nil {
 			*rolled++
 		}
 		got, _, err := g.ask(g.t.Context(), snap.Files, &q, r)
@@ -114,7 +114,7 @@ func (g *growingLake) compareTiers(s *story, name string, rolled, late *int) {
 			g.t.Fatal(err)
 		}
 		if !slices.Equal(shown(got), shown(want)) {
-			g.t.Fatalf("%s: %s, %s to %s by %+v, %+v:\n got %s\nwant %s", name, s.zone, r.First, r.Last, q.Groups, q.Explain(snap.Files), shown(got), shown(want))
+			g.t.Fatalf("%s: %s, %s to %s by %+v, %+v:\n got %s\nwant %s", name, s.zone, r.First, r.Last, q.Groups, q.plan(snap.Files, r), shown(got), shown(want))
 		}
 	}
 }
