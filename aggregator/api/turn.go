@@ -44,6 +44,11 @@ func (s *Server) client(r *http.Request) string {
 	if who, shown, err := s.who(r); err == nil && shown {
 		return "key " + who.Name
 	}
+	return s.place(r)
+}
+
+// place is where a request comes from: an address, or a network of IPv6.
+func (s *Server) place(r *http.Request) string {
 	addr := s.cfg.ClientIP(r).Unmap()
 	if addr.Is6() {
 		if p, err := addr.WithZone("").Prefix(64); err == nil {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -78,7 +77,7 @@ func umamiUser(who *auth.Principal) object {
 
 // logIn answers with the password as the token: it is one. Any username does.
 func (s *Server) logIn(w http.ResponseWriter, r *http.Request) error {
-	from := s.logins.address(r)
+	from := s.logins.address(s.place(r))
 	if wait := s.logins.wait(from, s.cfg.Now()); wait > 0 {
 		return &httpError{
 			status: http.StatusTooManyRequests, code: "too_many_requests", message: "too many logins failed: wait a minute", after: int(math.Ceil(wait.Seconds())),
@@ -239,12 +238,8 @@ const (
 )
 
 // address is a hash of the client's: no address is kept.
-func (l *logins) address(r *http.Request) (key [8]byte) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	sum := sha256.Sum256([]byte(host))
+func (l *logins) address(place string) (key [8]byte) {
+	sum := sha256.Sum256([]byte(place))
 	copy(key[:], sum[:])
 	return key
 }

@@ -201,6 +201,7 @@ func umamiStats(site stats.Site, r *http.Request, now time.Time) (question, erro
 	if err != nil {
 		return question{}, err
 	}
+	q.Limit, q.Offset = 1, 0 // one row, whatever page was asked for
 	return asking("umami stats", site, q, func(a *stats.Answer) (any, []stats.Caveat) {
 		return append(umamiTotals(a.Results[0].Metrics), field{"comparison", umamiTotals(a.Results[0].Comparison)}), a.Caveats
 	}), nil

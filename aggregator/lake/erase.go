@@ -74,19 +74,24 @@ func (l *Lake) Erase(ctx context.Context, e Erasing) (state.Erasing, error) {
 	defer l.revising.Unlock()
 	var done state.Erasing
 	e.days = map[state.DayKey]bool{}
-	m, err := l.cfg.State.Manifest()
-	if err != nil {
-		return done, fmt.Errorf("erase from lake: %w", err)
-	}
-	for i := range m.Segments {
-		if !e.touches(&m.Segments[i]) {
-			continue
-		}
-		n, err := l.erase(ctx, &m.Segments[i], &e)
+	// Meanwhile a day can be sealed: its rows are in new segments then.
+	for seen, more := map[string]bool{}, true; more; {
+		m, err := l.cfg.State.Manifest()
 		if err != nil {
-			return done, fmt.Errorf("erase from segment %s: %w", m.Segments[i].Path, err)
+			return done, fmt.Errorf("erase from lake: %w", err)
 		}
-		done.Add(n)
+		more = false
+		for i := range m.Segments {
+			if seen[m.Segments[i].ID] || !e.touches(&m.Segments[i]) {
+				continue
+			}
+			seen[m.Segments[i].ID], more = true, true
+			n, err := l.erase(ctx, &m.Segments[i], &e)
+			if err != nil {
+				return done, fmt.Errorf("erase from segment %s: %w", m.Segments[i].Path, err)
+			}
+			done.Add(n)
+		}
 	}
 	n, err := l.eraseAside(ctx, &e)
 	done.SetAside = n
@@ -225,7 +230,8 @@ func (l *Lake) lessen(old, next *state.Segment, lost *state.Erased, when touched
 		}
 		durable = append(durable, f)
 	}
-	if !found { // its rows are somewhere else by now
+	if !found { // its rows are somewhere else by now, and found there
+		lost.Counts = state.Erasing{}
 		if next == nil {
 			return nil
 		}

@@ -183,7 +183,7 @@ func openViews(path string) ([]uint64, error) {
 		ID uint64 `parquet:"view_id,optional"`
 	}
 	n, err := rowsIn(path)
-	if err != nil {
+	if err != nil || n > maxOpen {
 		return nil, err
 	}
 	ids := make([]uint64, 0, n)

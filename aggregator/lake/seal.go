@@ -49,7 +49,9 @@ type Sealing struct {
 	spoilt bool  // rows that the snapshot has were erased
 	// Guarded by l.mu.
 	loads []pendingLoad // that may complete a view of the day
-	more  int64         // loads that did not fit
+	// counted are those of loads, and of more, that the day's record has.
+	counted, countedMore int64
+	more                 int64 // loads that did not fit
 }
 
 type pendingLoad struct{ view, pos uint64 }
@@ -357,8 +359,18 @@ func (s *Sealing) list(p *placed) (*Day, error) {
 func (s *Sealing) lateLoads(open []uint64) int64 {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
-	n := s.more
-	for _, p := range s.loads {
+	n := s.more + s.opened(s.loads, open)
+	s.counted, s.countedMore = int64(len(s.loads)), s.more
+	return n
+}
+
+// opened counts the loads of views that are open: all of them, where nobody
+// knows which are. The caller holds l.mu.
+func (s *Sealing) opened(loads []pendingLoad, open []uint64) (n int64) {
+	if open == nil {
+		return int64(len(loads))
+	}
+	for _, p := range loads {
 		if _, found := slices.BinarySearch(open, p.view); found {
 			n++
 		}
@@ -375,7 +387,12 @@ func (s *Sealing) settle(open []uint64, now time.Time) {
 	for _, g := range []*generation{l.gen, l.cutting} {
 		if g != nil && g.late[s.Key] != nil {
 			g.late[s.Key].byView = 0
+			g.late[s.Key].marked = false // the record that had them was replaced
 		}
+	}
+	// What came while the record was written is counted with what comes next.
+	if n := s.more - s.countedMore + s.opened(s.loads[s.counted:], open); n > 0 {
+		l.gen.lateFor(s.Key).byView += n
 	}
 	s.watch.pending, s.watch.sealed = nil, true
 	l.forgetOpen(now)

@@ -175,7 +175,7 @@ func (l *Lake) unwatch(d *watchedDay) {
 func (l *Lake) setOpen(d *watchedDay, open []uint64, now time.Time) {
 	l.openIDs -= len(d.open)
 	d.open, d.known = nil, false
-	if !expected(d.to, now) || l.openIDs+len(open) > maxOpen {
+	if open == nil || !expected(d.to, now) || l.openIDs+len(open) > maxOpen {
 		return
 	}
 	d.open, d.known = open, true

@@ -149,6 +149,8 @@ func verdictOf(err error) verdict {
 		return verdict{Code: "not_select", Message: duck.ErrNoSelect.Error()}
 	case errors.Is(err, duck.ErrMemory), strings.HasPrefix(text, "Out of Memory"), strings.Contains(text, "bad_alloc"), strings.Contains(text, "bad allocation"):
 		return tooMuchMemory().verdict()
+	case strings.HasPrefix(text, "IO Error"), strings.HasPrefix(text, "Permission Error"): // they name files
+		return verdict{Code: "invalid", Message: "DuckDB could not read or write a file: a statement can only read the views"}
 	case duckdbError.MatchString(text):
 		return verdict{Code: "invalid", Message: "DuckDB says: " + text}
 	}

@@ -622,10 +622,9 @@ func readingOf(name string, rows []seen) *float64 {
 
 // line is a row of the answer as the oracle has it.
 type line struct {
-	keys, before []*string
-	labels       []string
-	metrics      []*float64
-	comparison   []*float64
+	keys    []*string
+	labels  []string
+	metrics []*float64
 }
 
 func (a *asker) answer() []*line {

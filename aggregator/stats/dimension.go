@@ -16,7 +16,7 @@ const direct = "Direct / None"
 type scope uint8
 
 const (
-	ofEvent scope = iota
+	_ scope = iota // of the event
 	// ofView is of a pageview alone: custom events are left out.
 	ofView
 	// ofAction is of a custom event alone: pageviews are left out.

@@ -203,13 +203,16 @@ func caseOption(field string, text json.RawMessage) (folded bool, err error) {
 func (c *comparison) value(field, text string) (*string, error) {
 	switch c.operator {
 	case regex:
-		if _, err := regexp.Compile(text); err != nil || len(text) > maxRegex {
-			return nil, invalid(field, "must be a regular expression in the syntax of RE2 of at most %d bytes", maxRegex)
+		// Go knows groups and classes that DuckDB's RE2 does not.
+		if _, err := regexp.Compile(text); err != nil || len(text) > maxRegex || strings.Contains(text, "(?<") || strings.Contains(strings.ToLower(text), `\p`) {
+			return nil, invalid(field, "must be a regular expression in the syntax of RE2, without classes of Unicode and groups like (?<name>), of at most %d bytes", maxRegex)
 		}
 	case greater, atLeast, less, atMost:
-		if _, err := strconv.ParseFloat(text, 64); err != nil {
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
 			return nil, invalid(field, "must be a number")
 		}
+		text = strconv.FormatFloat(n, 'g', -1, 64)
 		if !c.dimension.number {
 			return nil, invalid(field, "%s has no numbers that could be compared", c.dimension.name)
 		}

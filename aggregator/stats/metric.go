@@ -111,7 +111,11 @@ var metrics = []*Metric{
 	single("total_revenue", measure("revenue", ofPicked, "CASE WHEN count(DISTINCT currency) = 1 THEN sum(amount)::DOUBLE END")),
 	single("average_revenue", measure("mean_revenue", ofPicked, "CASE WHEN count(DISTINCT currency) = 1 THEN avg(amount)::DOUBLE END")),
 	single("transactions", count("n_paid", ofPicked, "count(amount)")),
-	ofPeople(single("paying_visitors", count("n_payers", ofPicked, "count(DISTINCT visitor_id) FILTER (amount IS NOT NULL)"))),
+	ofPeople(&Metric{
+		name: "paying_visitors", whole: true, sql: "CASE WHEN n_payers < 0 THEN NULL ELSE coalesce(n_payers, 0) END",
+		parts: []*part{count("n_payers", ofPicked, "CASE WHEN count(amount) > 0 AND count(visitor_id) FILTER (amount IS NOT NULL) = 0 THEN -1"+
+			" ELSE count(DISTINCT visitor_id) FILTER (amount IS NOT NULL) END")},
+	}),
 	single("requests", count("n_answers", ofAnswers, "count(*)")),
 	single("status_2xx", count("n_2xx", ofAnswers, "count(*) FILTER (status BETWEEN 200 AND 299)")),
 	single("status_3xx", count("n_3xx", ofAnswers, "count(*) FILTER (status BETWEEN 300 AND 399)")),
@@ -164,7 +168,7 @@ func named(names ...string) []*Metric {
 // nobody knows, is null.
 func (m *Metric) final() string {
 	sql := m.sql
-	if m.whole && m.name != "bytes" {
+	if m.whole && m.sql == m.parts[0].name && m.name != "bytes" {
 		sql = "coalesce(" + sql + ", 0)"
 	}
 	if m.people {

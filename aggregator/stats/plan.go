@@ -29,11 +29,18 @@ func (q *Query) plan(files []lake.File, r Range) tiers {
 	}
 	rows := map[string]int64{}
 	for i := range files {
-		if f := &files[i]; f.SiteID == q.SiteID && f.MaxTime >= r.From && f.MinTime < r.To {
-			// A file of another zone's day lies in two of ours.
-			rows[dayIn(r.Zone, max(f.MinTime, r.From)).String()] += f.Rows
-			if last := dayIn(r.Zone, min(f.MaxTime, r.To-1)).String(); last != f.Date {
-				rows[last] += f.Rows
+		f := &files[i]
+		first, last := dayIn(r.Zone, f.MinTime), dayIn(r.Zone, f.MaxTime)
+		if f.SiteID != q.SiteID || first.days(r.Last) < -1 || r.First.days(last) < -1 {
+			continue
+		}
+		// A file of another zone's day lies in two of ours. Identities change at
+		// its midnights then, so that one may be of two days that touch it.
+		foreign := f.Zone != zone
+		for date := first; date.days(last) >= 0; date = date.add(0, 0, 1) {
+			rows[date.String()] += f.Rows
+			for n := -1; n <= 1 && foreign; n++ {
+				delete(sealed, date.add(0, 0, n).String())
 			}
 		}
 	}

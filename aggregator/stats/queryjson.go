@@ -94,6 +94,11 @@ func ParseJSON(site Site, text []byte, now time.Time) (Query, error) {
 	if q.Compare, err = compareOfJSON(q.Range, b.Include.Comparisons); err != nil {
 		return Query{}, err
 	}
+	for i, g := range q.Groups {
+		if q.Compare != nil && g.interval != "" && (q.Compare.To-q.Compare.From)/g.interval.atLeast() > maxBuckets {
+			return Query{}, invalid(fmt.Sprintf("dimensions[%d]", i), "makes more than %d buckets of the range that is compared with: choose a shorter one", maxBuckets)
+		}
+	}
 	if n := b.Pagination.Limit; n != nil {
 		if q.Limit = *n; q.Limit < 1 || q.Limit > maxWideLimit {
 			return Query{}, invalid("pagination.limit", "must be a number from 1 to %d", maxWideLimit)

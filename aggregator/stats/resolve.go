@@ -327,7 +327,7 @@ func (r *resolver) counted() {
 	}
 	if kept := r.kept(); kept != "" {
 		r.add("kept AS MATERIALIZED (SELECT edge, epoch, seq, became FROM (" + kept + "))")
-		rows += " UNION ALL SELECT * EXCLUDE (became) REPLACE ('pageview' AS kind), became FROM named JOIN kept USING (edge, epoch, seq)" +
+		rows += " UNION ALL SELECT * EXCLUDE (became) REPLACE ('pageview' AS kind, NULL::VARCHAR AS name), became FROM named JOIN kept USING (edge, epoch, seq)" +
 			" WHERE (" + isAhead + " OR " + isLoad + " OR " + isTracker + ")"
 	}
 	if r.fill && r.known != nil && r.hasLoads() {

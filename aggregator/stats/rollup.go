@@ -72,7 +72,7 @@ func (r *rollup) define() string {
 	from, to := r.q.visitSpan(r.rng)
 	// One row for each event of a visit, with the day that it is of.
 	text := "people AS (SELECT visitor_id, named_so, " + ordinal + " AS k, epoch_us(time) AS t, kind = 'pageview' AS pv," +
-		" coalesce(identity LIKE 'day%', false) AS daily" + r.values() +
+		" coalesce(identity IN ('day', 'day+import'), false) AS daily" + r.values() +
 		" FROM counted WHERE " + people + " AND " + window(b, from, to) + ")," + r.visitsOfPeople() +
 		// Whose rows are of one day, under an identity that no other day has.
 		", crossing AS (SELECT visitor_id AS crosser FROM numbered WHERE visitor_id IS NOT NULL GROUP BY visitor_id" +

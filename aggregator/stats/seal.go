@@ -49,10 +49,11 @@ func (s *Sealer) Derive(ctx context.Context, day *lake.Sealing) (lake.Sealed, er
 		}
 		made.Derived[lake.DerivedRollup] = rollup
 	}
-	around := within(day.Snapshot.Files, q.SiteID, day.From, day.To+Margin.Microseconds())
+	from, to := q.visitSpan(q.Range)
+	around := within(day.Snapshot.Files, q.SiteID, from, to)
 	if facts := factsOf(around); hasLoads(&facts) { // else every such row counts as one that matters
 		open := file("open.parquet")
-		if err := s.e.db.Copy(ctx, paths(around), nil, openViews, []any{day.From, day.To}, open); err != nil {
+		if err := s.e.db.Copy(ctx, paths(around), nil, openViews, []any{from, to}, open); err != nil {
 			return lake.Sealed{}, fmt.Errorf("list open views: %w", err)
 		}
 		made.Derived[lake.DerivedOpen] = open

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -81,7 +82,11 @@ func (q *Query) Key() string {
 	if err != nil {
 		panic(err) // texts and numbers can always be encoded
 	}
-	return string(key)
+	ranges := fmt.Sprint(q.Range.From, q.Range.To) // in what is understood they are cut to seconds
+	if q.Compare != nil {
+		ranges += fmt.Sprint(" ", q.Compare.From, q.Compare.To)
+	}
+	return ranges + " " + string(key)
 }
 
 // ordered is the order that was asked for, or the one that there is without.

@@ -38,7 +38,6 @@ type model struct {
 	limit   int
 	waiting [classes][]*statement
 	running [classes]int
-	given   [classes]map[string]time.Duration // by site, since both of a pair wait
 }
 
 func play(t *testing.T, r *rand.Rand) {
