@@ -315,7 +315,11 @@ func TestErasuresAgainstAModel(t *testing.T) {
 			t.Fatalf("%d rows and erased ones, %d were accepted", left, accepted)
 		}
 	}
-	for range 120 {
+	steps := 120
+	if testing.Short() {
+		steps = 30
+	}
+	for range steps {
 		switch n := w.r.IntN(20); {
 		case n < 11:
 			b := w.batch()

@@ -12,6 +12,7 @@ import (
 
 // TestAllowed: what people and BI tools write is let through, and has an answer.
 func TestAllowed(t *testing.T) {
+	oneAfterTheOther(t)
 	r := newRig(t, Config{})
 	for _, c := range []struct {
 		sql  string

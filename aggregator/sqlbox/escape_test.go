@@ -169,6 +169,7 @@ var escapes = []string{
 // TestEscapes: each ends in an error that is the asker's fault, and tells nothing
 // of what it was after.
 func TestEscapes(t *testing.T) {
+	oneAfterTheOther(t)
 	r := newRig(t, Config{})
 	secret := filepath.Join(t.TempDir(), "secret.csv")
 	if err := os.WriteFile(secret, []byte("canary\n1\n"), 0o600); err != nil {
@@ -204,6 +205,7 @@ func TestEscapes(t *testing.T) {
 
 // TestWithoutTheCheck: the process holds what the check would not have let through.
 func TestWithoutTheCheck(t *testing.T) {
+	oneAfterTheOther(t)
 	r := newRig(t, Config{})
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret.csv")
@@ -268,6 +270,7 @@ const endless = "SELECT count(*) FROM range(100000) a, range(100000) b, range(10
 
 // TestTooMuch: what takes too much ends by a limit, and nothing but itself.
 func TestTooMuch(t *testing.T) {
+	oneAfterTheOther(t)
 	r := newRig(t, Config{Time: 6 * time.Second, Memory: 64 << 20})
 	deep := func(n int, open, middle, end string) string {
 		return "SELECT " + strings.Repeat(open, n) + middle + strings.Repeat(end, n)

@@ -65,6 +65,7 @@ func TestVisitsEndAtNight(t *testing.T) {
 
 // TestDocumentedExamples runs every example of docs/sql.md as it stands there.
 func TestDocumentedExamples(t *testing.T) {
+	oneAfterTheOther(t)
 	r := newRig(t, Config{})
 	page, err := os.ReadFile("../../docs/sql.md")
 	if err != nil {

@@ -218,3 +218,12 @@ func listen(t *testing.T) (addr string, came func() bool) {
 	t.Cleanup(func() { _ = l.Close() })
 	return l.Addr().String(), func() bool { return len(hits) > 0 }
 }
+
+// oneAfterTheOther leaves a test out where only races are looked for: it runs many
+// statements, each in a process of its own, and nothing at the same time.
+func oneAfterTheOther(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("nothing happens at the same time here: not with -short")
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 // TestViews asks every view of the story, whose rows are counted by hand.
 func TestViews(t *testing.T) {
+	oneAfterTheOther(t)
 	r := newRig(t, Config{})
 	session, first := shared.VisitorUUID(1), shared.EventID(edge, 7, 1)
 	for _, c := range []struct {
