@@ -73,6 +73,22 @@ var elsewhere = map[string]string{
 	"lake.revise.writing":  "aggregator/lake: needs an operator who judges history anew",
 	"lake.exchange.before": "aggregator/lake: likewise",
 	"lake.exchange.after":  "aggregator/lake: likewise",
+
+	"lake.seal.written": "aggregator/lake: needs a day that ended hours ago",
+	"lake.seal.renamed": "aggregator/lake: likewise",
+	"lake.seal.before":  "aggregator/lake: likewise",
+	"lake.seal.after":   "aggregator/lake: likewise",
+
+	"lake.erase.writing":     "aggregator/lake and aggregator/erasure: needs somebody who erases",
+	"lake.erase.before":      "aggregator/lake and aggregator/erasure: likewise",
+	"lake.erase.after":       "aggregator/lake and aggregator/erasure: likewise",
+	"erasure.recorded":       "aggregator/erasure: likewise",
+	"erasure.ledger.writing": "aggregator/erasure: likewise",
+	"erasure.ledger.written": "aggregator/erasure: likewise",
+	"erasure.letters.done":   "aggregator/erasure: likewise",
+	"erasure.lake.done":      "aggregator/erasure: likewise",
+	"erasure.spool.done":     "aggregator/erasure: likewise",
+	"erasure.done":           "aggregator/erasure: likewise",
 }
 
 // TestEveryFailpointIsCovered reads the source: a step that nobody kills at is
