@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/eider-analytics/eider/aggregator/auth"
 	"github.com/eider-analytics/eider/aggregator/receive"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // trust makes the tokens known that are not in the store: the shared edge token
@@ -60,22 +60,5 @@ func (t edgeTokens) Authorize(token string) (receive.Permission, bool) {
 
 // writeSecret makes a private file that is whole or not there.
 func writeSecret(path, secret string) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(secret + "\n")
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(path, []byte(secret+"\n"), nil)
 }

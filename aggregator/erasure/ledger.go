@@ -17,6 +17,7 @@ import (
 	"github.com/eider-analytics/eider/aggregator/lake"
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -253,28 +254,8 @@ func readLedger(path string) ([]state.Erasure, error) {
 // writeFile writes a private file that is whole and durable when it has its
 // name, and so is its directory.
 func writeFile(path string, content []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := durable.Replace(path, content, func() { failpoint.Hit("erasure.ledger.writing") }); err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	failpoint.Hit("erasure.ledger.writing")
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	for _, dir := range []string{filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
-		d, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return durable.SyncDir(filepath.Dir(filepath.Dir(path)))
 }

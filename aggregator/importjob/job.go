@@ -19,6 +19,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // Idle is how long after its last use a job is kept.
@@ -87,7 +89,7 @@ func (j *Job) create() error {
 		}
 		copy(j.key[:], b)
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // removeTemp removes the second name of the file; its content as well if no
@@ -145,7 +147,7 @@ func Remove(path string) error {
 		err = os.Remove(path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("remove import job: %w", err)
@@ -170,12 +172,4 @@ func overwrite(path string) error {
 		_, err = f.WriteAt(other, 0)
 	}
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -77,7 +78,7 @@ func (l *Lake) writeSegments(ctx context.Context, g *generation) error {
 		}
 	}
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
+		if err := durable.SyncDir(dir); err != nil {
 			return err
 		}
 	}

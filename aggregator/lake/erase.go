@@ -16,6 +16,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -171,7 +172,7 @@ func (l *Lake) copyWithout(seg *state.Segment, path string, gone func(*Who) bool
 	if err := l.writeRest(to, path, gone, &next); err != nil {
 		return nil, err
 	}
-	return &next, syncDir(filepath.Dir(to))
+	return &next, durable.SyncDir(filepath.Dir(to))
 }
 
 // writeRest writes the rows of a file that are not gone, and describes them.
@@ -279,7 +280,7 @@ func (l *Lake) eraseAside(ctx context.Context, e *Erasing) (rows int64, err erro
 		default:
 			err = l.writeRest(path, path, e.Gone, &state.Segment{})
 		}
-		return errors.Join(err, syncDir(filepath.Dir(path)))
+		return errors.Join(err, durable.SyncDir(filepath.Dir(path)))
 	})
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
@@ -317,27 +318,15 @@ func (l *Lake) EachWho(ctx context.Context, s Span, carried bool, fn func(*Who))
 }
 
 // eachWho reads the few columns of a file that tell whose its rows are.
-func eachWho(ctx context.Context, path string, fn func(*Who)) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	defer recoverDamage(&err)
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("the file is damaged: %w", err)
-	}
-	for _, group := range file.RowGroups() {
-		if err := eachWhoOf(ctx, file, group, fn); err != nil {
-			return fmt.Errorf("read rows: %w", err)
+func eachWho(ctx context.Context, path string, fn func(*Who)) error {
+	return openParquet(path, func(file *parquet.File) error {
+		for _, group := range file.RowGroups() {
+			if err := eachWhoOf(ctx, file, group, fn); err != nil {
+				return fmt.Errorf("read rows: %w", err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // whoBlock is how many values of a column are read at a time.

@@ -159,21 +159,31 @@ func (s *Sealing) name(p *placed, path string, size *int64) error {
 }
 
 func rowsIn(path string) (rows int64, err error) {
+	err = openParquet(path, func(f *parquet.File) error {
+		rows = f.NumRows()
+		return nil
+	})
+	return rows, err
+}
+
+// openParquet opens a Parquet file for the time of the call. Damage that parquet-go
+// panics over is an error.
+func openParquet(path string, fn func(*parquet.File) error) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
 	defer recoverDamage(&err)
 	info, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	file, err := parquet.OpenFile(f, info.Size())
 	if err != nil {
-		return 0, err
+		return fmt.Errorf("the file is damaged: %w", err)
 	}
-	return file.NumRows(), nil
+	return fn(file)
 }
 
 // openViews reads the ids of a file of kind DerivedOpen, ascending. Of a file
@@ -199,21 +209,11 @@ func openViews(path string) ([]uint64, error) {
 
 // eachOf reads the columns of T of a file in blocks. The rows are valid during
 // the call only.
-func eachOf[T any](path string, fn func([]T) error) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	defer recoverDamage(&err)
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		return err
-	}
+func eachOf[T any](path string, fn func([]T) error) error {
+	return openParquet(path, func(f *parquet.File) error { return eachRow(f, fn) })
+}
+
+func eachRow[T any](file *parquet.File, fn func([]T) error) error {
 	r := parquet.NewGenericReader[T](file)
 	defer r.Close()
 	block := make([]T, 512)

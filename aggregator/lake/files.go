@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -99,15 +100,7 @@ func makeDir(root, dir string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // reconcile makes the files of the directory those of the manifest: it removes
@@ -182,5 +175,5 @@ func setAside(dir, path string) error {
 	if err := os.Rename(path, to); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(to))
+	return durable.SyncDir(filepath.Dir(to))
 }

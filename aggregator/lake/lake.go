@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -218,7 +219,7 @@ func prepare(cfg *Config) (state.Manifest, error) {
 	if err := os.Mkdir(hot, 0o700); err != nil {
 		return m, err
 	}
-	if err := syncDir(cfg.Dir); err != nil {
+	if err := durable.SyncDir(cfg.Dir); err != nil {
 		return m, err
 	}
 	if m.Version == 0 {

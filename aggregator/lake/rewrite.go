@@ -10,6 +10,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/state"
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -134,7 +135,7 @@ func (l *Lake) copySegment(seg *state.Segment, path string, change func(*shared.
 		return nil, err
 	}
 	next.Bytes = size
-	return &next, syncDir(filepath.Dir(to))
+	return &next, durable.SyncDir(filepath.Dir(to))
 }
 
 // eachBlock reads a segment in blocks. The rows are valid during the call only.

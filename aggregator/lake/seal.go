@@ -12,6 +12,7 @@ import (
 
 	"github.com/eider-analytics/eider/aggregator/calendar"
 	"github.com/eider-analytics/eider/aggregator/state"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -279,7 +280,7 @@ func (s *Sealing) place(p *placed) (moved []string, err error) {
 		failpoint.Hit("lake.seal.renamed")
 	}
 	for dir := range dirs {
-		if err := syncDir(dir); err != nil {
+		if err := durable.SyncDir(dir); err != nil {
 			return moved, err
 		}
 	}

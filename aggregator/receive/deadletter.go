@@ -20,6 +20,7 @@ import (
 
 	"github.com/eider-analytics/eider/shared"
 	"github.com/eider-analytics/eider/shared/batch"
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -137,10 +138,10 @@ func (d *deadLetters) put(f *batch.Frame, about *letter) error {
 	}
 	d.makeRoom(int64(len(f.Bytes)), time.Now())
 	// The description first: a frame is never without one.
-	if err := writeFile(filepath.Join(d.dir, stem+".json"), meta); err != nil {
+	if err := durable.Replace(filepath.Join(d.dir, stem+".json"), meta, letterWritten); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(d.dir, stem+".frame"), f.Bytes); err != nil {
+	if err := durable.Replace(filepath.Join(d.dir, stem+".frame"), f.Bytes, letterWritten); err != nil {
 		// Nobody counts or ever removes a description without its frame.
 		return errors.Join(err, os.Remove(filepath.Join(d.dir, stem+".json")))
 	}
@@ -173,29 +174,6 @@ func (d *deadLetters) makeRoom(size int64, now time.Time) {
 	}
 }
 
-// writeFile writes a file that is whole and durable when it has its name.
-func writeFile(path string, content []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	failpoint.Hit("deadletter.written")
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 // keep puts a frame into the dead letters. If that is not possible the frame
 // is still not allowed to block its edge's queue: the failure is logged and
 // the range counts as lost without a copy.
@@ -226,3 +204,6 @@ func (d *deadLetters) noteFailure(err error) {
 		}
 	}
 }
+
+// letterWritten is a step at which a crash test ends the process.
+func letterWritten() { failpoint.Hit("deadletter.written") }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // format is the version of the file; a higher one is refused.
@@ -136,7 +138,7 @@ func finish(path string) error {
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return fmt.Errorf("rename salts: %w", err)
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func write(path string, b []byte) error {
@@ -148,7 +150,7 @@ func write(path string, b []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // destroy overwrites a file and removes it, if it is there.
@@ -184,11 +186,3 @@ func zero(path string) error {
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("sync directory of salts: %w", err)
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // Files of a log's directory.
@@ -156,7 +158,7 @@ func createIdentity(dir, kind string) error {
 	if err := createSlotFile(filepath.Join(dir, identityFile), identityMagic, formatVersion, identitySlot, d.encode()); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(filepath.Clean(dir)))
+	return durable.SyncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 // saveIdentity replaces the owner's part of the identity, durably.

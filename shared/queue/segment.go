@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/eider-analytics/eider/shared/durable"
 	"github.com/eider-analytics/eider/shared/failpoint"
 )
 
@@ -137,7 +138,7 @@ func (l *Log) seal(s *segment) error {
 		}
 	}
 	failpoint.Hit("queue.seal.copied")
-	if err := errors.Join(os.Rename(tmp, s.sealedPath()), syncDir(s.dir)); err != nil {
+	if err := errors.Join(os.Rename(tmp, s.sealedPath()), durable.SyncDir(s.dir)); err != nil {
 		return fmt.Errorf("seal segment %d: %w", s.serial, spaceError(err))
 	}
 	failpoint.Hit("queue.seal.renamed")
@@ -225,7 +226,7 @@ func tidy(dir string) error {
 	if err != nil || len(entries) == 1 {
 		return err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -269,5 +270,5 @@ func adopt(dir string, logDamage func(path string)) (items []item, size int64, e
 	if err != nil {
 		return nil, 0, err
 	}
-	return items, size, errors.Join(f.Sync(), f.Close(), syncDir(dir), tidy(dir))
+	return items, size, errors.Join(f.Sync(), f.Close(), durable.SyncDir(dir), tidy(dir))
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // A slotFile is a small file of two slots that are written in turn, in place,
@@ -50,7 +52,7 @@ func createSlotFile(path, magic string, version uint16, slotSize int, payload []
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // openSlotFile returns the newest payload. It is an error wrapping ErrNewer
@@ -174,14 +176,6 @@ func writeFileSync(path string, b []byte) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 func refuseSymlink(path string) error {

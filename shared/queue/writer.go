@@ -13,6 +13,8 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"go.uber.org/zap"
+
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // A writer is the Badger directory of the active segment. Badger only ever
@@ -133,7 +135,7 @@ func (w *writer) reserve(unsafeFS bool) error {
 		}
 		f.Close()
 	}
-	if err := errors.Join(w.log.Sync(), syncDir(w.dir), syncDir(filepath.Dir(w.dir))); err != nil {
+	if err := errors.Join(w.log.Sync(), durable.SyncDir(w.dir), durable.SyncDir(filepath.Dir(w.dir))); err != nil {
 		w.log.Close()
 		return err
 	}

@@ -8,12 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 
 	"go.uber.org/zap"
 
 	"github.com/eider-analytics/eider/shared"
+	"github.com/eider-analytics/eider/shared/durable"
 )
 
 // keptSites is the file's content. It has no field for a secret.
@@ -69,7 +68,7 @@ func (c *Client) keep(sites []shared.SiteConfig) {
 		return
 	}
 	if err == nil {
-		err = replaceFile(c.cfg.File, b)
+		err = durable.Replace(c.cfg.File, b, nil)
 	}
 	if err != nil {
 		// Said at every change and no more often: the next start lacks it.
@@ -77,45 +76,4 @@ func (c *Client) keep(sites []shared.SiteConfig) {
 		return
 	}
 	c.kept = b
-}
-
-// replaceFile puts new content in the place of a file: whole or not at all,
-// also when the power goes.
-func replaceFile(path string, content []byte) (err error) {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the rename durable. Windows syncs no directories.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if e := d.Close(); err == nil {
-		err = e
-	}
-	return err
 }
