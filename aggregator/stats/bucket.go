@@ -164,14 +164,20 @@ func (c *chart) sql(b *builder, t string) string {
 		}
 		expr = text.String() + " ELSE " + expr + " END"
 	}
-	switch c.interval {
+	return c.interval.ofUnit(expr)
+}
+
+// ofUnit is the key of the bucket of the interval in which a unit lies: a day, of
+// intervals that are made of days.
+func (i Interval) ofUnit(unit string) string {
+	switch i {
 	case Week:
-		return "((" + expr + ") + 3) // 7"
+		return "((" + unit + ") + 3) // 7"
 	case Month:
-		date := "(DATE '1970-01-01' + CAST(" + expr + " AS INTEGER))"
+		date := "(DATE '1970-01-01' + CAST(" + unit + " AS INTEGER))"
 		return "year(" + date + ") * 12 + month(" + date + ")"
 	}
-	return expr
+	return unit
 }
 
 // next is the expression that gives the key after one of a chart of days: mostly

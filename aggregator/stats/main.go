@@ -78,15 +78,11 @@ func (q Query) asked(list []*Metric, groups ...Group) Query {
 
 // sumsOf answers a question from rollups, if that is the quicker way.
 func (e *Engine) sumsOf(ctx context.Context, files []lake.File, q *Query, r Range) (results []Result, ok bool, err error) {
-	if !q.adds(r) {
-		return nil, false, nil
+	s, ok := q.rolled(files, r)
+	if ok {
+		results, _, err = e.scanAnswer(ctx, files, q, r, s)
 	}
-	t := q.plan(files, r)
-	if !t.worth() {
-		return nil, false, nil
-	}
-	results, _, err = e.scanAnswer(ctx, files, q, r, compileRolled(q, r, t.rollups, t.others))
-	return results, true, err
+	return results, ok, err
 }
 
 // countOf is a number of people that was answered.

@@ -1,13 +1,10 @@
 package stats
 
-import (
-	"github.com/eider-analytics/eider/aggregator/lake"
-)
+import "github.com/eider-analytics/eider/aggregator/lake"
 
 // tiers says where an answer comes from.
 type tiers struct {
 	rollups []string // files of sealed days
-	days    int      // that they are of
 	others  []Range  // runs of days that are counted from events
 	rows    int64    // in files of the sealed days
 	left    int64    // in files of the others
@@ -48,7 +45,6 @@ func (q *Query) plan(files []lake.File, r Range) tiers {
 		name := date.String()
 		if d := sealed[name]; d != nil {
 			t.rollups = append(t.rollups, d.File(lake.DerivedRollup))
-			t.days++
 			t.rows += d.Rows
 			continue
 		}
@@ -69,13 +65,24 @@ func (q *Query) plan(files []lake.File, r Range) tiers {
 // costs more by the rollups' definition than otherwise.
 func (t *tiers) worth() bool { return len(t.rollups) > 0 && t.rows >= t.left }
 
+// rolled is the SQL of a question about a range from rollups; ok says whether
+// that is a way, and the quicker one.
+func (q *Query) rolled(files []lake.File, r Range) (s statement, ok bool) {
+	if !q.adds(r) {
+		return s, false
+	}
+	t := q.plan(files, r)
+	if !t.worth() {
+		return s, false
+	}
+	return compileRolled(q, r, t.rollups, t.others), true
+}
+
 // statement is the SQL of a question about a range, from the tiers that answer
 // it soonest.
 func (q *Query) statement(files []lake.File, r Range) statement {
-	if q.adds(r) {
-		if t := q.plan(files, r); t.worth() {
-			return compileRolled(q, r, t.rollups, t.others)
-		}
+	if s, ok := q.rolled(files, r); ok {
+		return s
 	}
 	return compileAsk(q, r)
 }

@@ -45,7 +45,7 @@ func TestPlanAfterAnotherZone(t *testing.T) {
 	if len(p.others) != 1 || p.others[0].First.String() != "2025-12-31" || p.others[0].Last.String() != "2026-01-03" {
 		t.Errorf("counted from events: %+v", p.others)
 	}
-	if p.days != 16 || !slices.Contains(p.rollups, "2026-01-04") || slices.Contains(p.rollups, "2026-01-03") {
+	if len(p.rollups) != 16 || !slices.Contains(p.rollups, "2026-01-04") || slices.Contains(p.rollups, "2026-01-03") {
 		t.Errorf("rolled up: %q", p.rollups)
 	}
 }

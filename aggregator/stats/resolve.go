@@ -174,11 +174,17 @@ func (r *resolver) named() {
 	}
 	r.add("links AS MATERIALIZED (SELECT visitor_id AS visitor, min(prev_visitor_id) AS prev FROM events" +
 		" WHERE prev_visitor_id IS NOT NULL AND visitor_id <> prev_visitor_id AND " + r.near() + " GROUP BY visitor_id)")
-	// A circle, which only garbage can be, has no beginning and is left alone.
-	r.add("roots AS (SELECT l.visitor, l.prev AS root FROM links l ANTI JOIN links h ON l.prev = h.visitor" +
-		" UNION ALL SELECT l.visitor, r.root FROM roots r JOIN links l ON l.prev = r.visitor)")
+	r.add(rootsOf("roots", "links"))
 	r.add("named AS NOT MATERIALIZED (SELECT e.* REPLACE (coalesce(root, visitor_id) AS visitor_id), e.visitor_id AS named_so" +
 		" FROM events e LEFT JOIN roots ON visitor_id = visitor)")
+}
+
+// rootsOf defines a relation with the beginning, root, of each visitor of links,
+// which have a visitor and the id before it, prev. A circle, which only garbage can
+// be, has no beginning and is left alone.
+func rootsOf(name, links string) string {
+	return name + " AS (SELECT l.visitor, l.prev AS root FROM " + links + " l ANTI JOIN " + links + " h ON l.prev = h.visitor" +
+		" UNION ALL SELECT l.visitor, r.root FROM " + name + " r JOIN " + links + " l ON l.prev = r.visitor)"
 }
 
 // duplicates defines dups, the rows that repeat an earlier one (rule 1).

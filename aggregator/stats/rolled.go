@@ -66,7 +66,7 @@ func compileRolled(q *Query, r Range, stored []string, others []Range) statement
 		}
 	}
 	s := statement{zone: q.zone(r), raw: len(others) == 0, rollups: stored}
-	text := "WITH RECURSIVE rows_of AS (" + rolledRows(b, q, r, by, others, &s) + ")" + namedRows + ", parts AS (" + a.rolledParts() + ")" + a.rows()
+	text := recursive + "rows_of AS (" + rolledRows(b, q, r, by, others, &s) + ")" + namedRows + ", parts AS (" + a.rolledParts() + ")" + a.rows()
 	s.text, s.args = text, b.args
 	return s
 }
@@ -98,11 +98,9 @@ func rolledRows(b *builder, q *Query, r Range, by []*Dimension, others []Range, 
 	return strings.Join(sources, " UNION ALL ")
 }
 
-// namedRows gives those who are seen on several days one name, as resolver.named
-// does.
-const namedRows = ", name_links AS (SELECT visitor, min(prev) AS prev FROM rows_of WHERE dim = '~' GROUP BY visitor)" +
-	", name_roots AS (SELECT l.visitor, l.prev AS root FROM name_links l ANTI JOIN name_links h ON l.prev = h.visitor" +
-	" UNION ALL SELECT l.visitor, r.root FROM name_roots r JOIN name_links l ON l.prev = r.visitor)" +
+// namedRows gives those who are seen on several days one name.
+var namedRows = ", name_links AS (SELECT visitor, min(prev) AS prev FROM rows_of WHERE dim = '~' GROUP BY visitor), " +
+	rootsOf("name_roots", "name_links") +
 	", summed AS (SELECT o.* REPLACE (coalesce(root, o.visitor) AS visitor) FROM rows_of o LEFT JOIN name_roots n ON o.visitor = n.visitor WHERE dim <> '~')"
 
 // rolledParts selects the question's parts from summed.
@@ -112,7 +110,7 @@ func (a *asker) rolledParts() string {
 		g := &a.q.Groups[0]
 		key = "value"
 		if g.interval != "" {
-			key = bucketOfDay(g.interval)
+			key = "(" + g.interval.ofUnit("day") + ")::BIGINT"
 		} else {
 			name = a.b.arg(g.dimension.name) + "::VARCHAR"
 		}
@@ -131,8 +129,9 @@ func (a *asker) rolledParts() string {
 			if p.whole {
 				kind = "BIGINT"
 			}
+			total := p.facet == ofTotal
 			switch {
-			case together != (p.facet == ofTotal):
+			case total != together && !(total && key == ""): // the whole is its own total
 				expr = "NULL"
 			case expr == "":
 				expr = visitorsRolled
@@ -141,29 +140,14 @@ func (a *asker) rolledParts() string {
 		}
 		return "SELECT " + strings.Join(columns, ", ") + " FROM summed WHERE dim = "
 	}
-	text := one(false) + name
-	if key != "" {
-		text += " GROUP BY g0"
+	if key == "" {
+		return one(false) + name
 	}
+	text := one(false) + name + " GROUP BY g0"
 	if a.has(ofTotal) {
-		if key == "" { // the whole is its own total
-			return strings.Replace(text, "NULL)::BIGINT AS n_total", visitorsRolled+")::BIGINT AS n_total", 1)
-		}
 		text += " UNION ALL " + one(true) + "''"
 	}
 	return text
-}
-
-// bucketOfDay is the key of the bucket that a day lies in, as chart.sql has it.
-func bucketOfDay(i Interval) string {
-	switch i {
-	case Week:
-		return "((day + 3) // 7)::BIGINT"
-	case Month:
-		date := "(DATE '1970-01-01' + day::INTEGER)"
-		return "(year(" + date + ") * 12 + month(" + date + "))::BIGINT"
-	}
-	return "day::BIGINT"
 }
 
 func dayNumber(d Date) int64 { return d.utc().Unix() / (24 * 60 * 60) }
