@@ -1,12 +1,8 @@
 package api_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,24 +70,7 @@ func TestGoldenBehaviour(t *testing.T) {
 			if want := strings.HasPrefix(name, "error"); (w.Code == http.StatusBadRequest) != want {
 				t.Errorf("status %d", w.Code)
 			}
-			var got bytes.Buffer
-			if err := json.Indent(&got, w.Body.Bytes(), "", "  "); err != nil {
-				t.Fatalf("status %d, no JSON: %s", w.Code, w.Body)
-			}
-			got.WriteByte('\n')
-			file := filepath.Join("testdata", "golden", name+".json")
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("GET %s answers\n%s\nwant\n%s", path, got.Bytes(), want)
-			}
+			golden(t, name, w)
 		})
 	}
 }

@@ -268,25 +268,30 @@ func TestGolden(t *testing.T) {
 		"main-of-a-uuid":         "/api/stats/main?site_id=0D2F4C1E-7a54-4b5e-9c53-1f1e8a6f9a01&period=7d",
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := i.get(path)
-			var got bytes.Buffer
-			if err := json.Indent(&got, w.Body.Bytes(), "", "  "); err != nil {
-				t.Fatalf("status %d, no JSON: %s", w.Code, w.Body)
-			}
-			got.WriteByte('\n')
-			file := filepath.Join("testdata", "golden", name+".json")
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("GET %s answers\n%s\nwant\n%s", path, got.Bytes(), want)
-			}
+			golden(t, name, i.get(path))
 		})
+	}
+}
+
+// golden compares an answer with its file.
+func golden(t *testing.T, name string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := json.Indent(&got, w.Body.Bytes(), "", "  "); err != nil {
+		t.Fatalf("status %d, no JSON: %s", w.Code, w.Body)
+	}
+	got.WriteByte('\n')
+	file := filepath.Join("testdata", "golden", name+".json")
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s is answered by\n%s\nwant\n%s", name, got.Bytes(), want)
 	}
 }

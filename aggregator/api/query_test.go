@@ -1,12 +1,8 @@
 package api_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -21,29 +17,6 @@ func (i *instance) post(path, body string, header ...string) *httptest.ResponseR
 	w := httptest.NewRecorder()
 	i.ServeHTTP(w, r)
 	return w
-}
-
-// golden compares an answer with its file.
-func golden(t *testing.T, name string, w *httptest.ResponseRecorder) {
-	t.Helper()
-	var got bytes.Buffer
-	if err := json.Indent(&got, w.Body.Bytes(), "", "  "); err != nil {
-		t.Fatalf("status %d, no JSON: %s", w.Code, w.Body)
-	}
-	got.WriteByte('\n')
-	file := filepath.Join("testdata", "golden", name+".json")
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("%s is answered by\n%s\nwant\n%s", name, got.Bytes(), want)
-	}
 }
 
 // TestQuery pins what questions of metrics by groups are answered with.
